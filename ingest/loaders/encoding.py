@@ -1,0 +1,77 @@
+"""Bytes to text, in whatever encoding a Chinese or English office has saved them."""
+
+from __future__ import annotations
+
+import codecs
+
+from charset_normalizer import from_bytes
+
+from ingest.errors import EmptyDocument, UnreadableDocument
+
+_BOMS = (
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+)
+_CANDIDATES = ["gb18030", "big5", "utf_16_le", "utf_16_be", "cp1252"]
+_SAMPLE_BYTES = 64 * 1024
+
+
+def decode(data: bytes, name: str) -> str:
+    """
+    The text of a file; line ends become "\\n".
+
+    A byte order mark decides; else UTF-8 where it fits; else the likeliest of GB18030 (GBK), Big5, UTF-16
+    and Windows-1252.
+
+    Raises:
+        EmptyDocument: there is nothing but white space.
+        UnreadableDocument: the bytes are not text.
+    """
+    text = _decode(data, name).replace("\r\n", "\n").replace("\r", "\n").replace("\ufeff", "")
+    if not text.strip():
+        raise EmptyDocument(f"{name} holds no text")
+    if _looks_binary(text):
+        raise _not_text(name)
+    return text
+
+
+def _decode(data: bytes, name: str) -> str:
+    for mark, encoding in _BOMS:
+        if data.startswith(mark):
+            return _strict(data, encoding, name)
+    try:
+        return data.decode("utf-8")
+    except UnicodeDecodeError:
+        pass
+    best = from_bytes(data[:_SAMPLE_BYTES], cp_isolation=_CANDIDATES).best()
+    if best is None:
+        raise _not_text(name)
+    return _strict(data, best.encoding, name)
+
+
+def _strict(data: bytes, encoding: str, name: str) -> str:
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError as error:
+        raise _not_text(name) from error
+
+
+def _looks_binary(text: str) -> bool:
+    """Control characters other than white space, or characters of no language, in more than one of 200."""
+    sample = text[:_SAMPLE_BYTES]
+    odd = sum(1 for c in sample if (c < " " and c not in "\n\t\f\x1b") or c in "\x7f\ufffd" or _unassigned(c))
+    return odd * 200 > len(sample)
+
+
+def _unassigned(character: str) -> bool:
+    return "\x80" <= character <= "\x9f" or "\ue000" <= character <= "\uf8ff"
+
+
+def _not_text(name: str) -> UnreadableDocument:
+    return UnreadableDocument(
+        f"{name} is not text in an encoding that larkwise knows (UTF-8, UTF-16, GBK, Big5, Windows-1252): "
+        "if it is a document of another kind, give it the right ending; else save it as UTF-8"
+    )

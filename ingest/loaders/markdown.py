@@ -1,0 +1,29 @@
+"""Markdown: one document a section."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import PurePath
+
+from langchain_core.document_loaders import BaseBlobParser
+from langchain_core.documents import Document
+from langchain_core.documents.base import Blob
+
+from ingest.loaders.encoding import decode
+from ingest.sections import sections, title_of
+
+
+class MarkdownParser(BaseBlobParser):
+    """Keeps the path of headings; code fences and tables stay as they are."""
+
+    def lazy_parse(self, blob: Blob) -> Iterator[Document]:
+        name = str(blob.source)
+        yield from section_documents(decode(blob.as_bytes(), name), fallback_title=PurePath(name).stem)
+
+
+def section_documents(markdown: str, *, fallback_title: str) -> Iterator[Document]:
+    """The sections of a Markdown text, each a document that knows its headings."""
+    title = title_of(markdown) or fallback_title
+    for section in sections(markdown):
+        headings = [heading for heading in section.headings if heading != title]
+        yield Document(section.text, metadata={"title": title, "headings": " > ".join(headings)})

