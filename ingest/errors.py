@@ -60,18 +60,14 @@ class UnknownCollection(CollectionError):
 
     def __init__(self, name: str, known: list[str]) -> None:
         have = f"there are: {', '.join(known)}" if known else "there are none yet"
-        super().__init__(
-            f"there is no collection {name!r}; {have}. `larkwise ingest PATH --collection NAME` makes one"
-        )
+        super().__init__(f"there is no collection {name!r}; {have}. `larkwise ingest PATH --collection NAME` makes one")
 
 
 class InvalidCollectionName(CollectionError):
     """The name could not be a folder's name on every machine."""
 
     def __init__(self, name: str) -> None:
-        super().__init__(
-            f"{name[:80]!r} cannot name a collection: use 1 to 64 letters, digits, '-' or '_'"
-        )
+        super().__init__(f"{name[:80]!r} cannot name a collection: use 1 to 64 letters, digits, '-' or '_'")
 
 
 class CollectionBusy(CollectionError):

@@ -158,9 +158,7 @@ class LocalChatModel(BaseChatModel):
         """Check the parameters, write the prompt, and prepare the way back from ids to text."""
         options = self._options(kwargs)
         template = [{"role": _role(message), "content": _text(message)} for message in messages]
-        prompt = self._ids(
-            self.tokenizer.apply_chat_template(template, tokenize=False, add_generation_prompt=True)
-        )
+        prompt = self._ids(self.tokenizer.apply_chat_template(template, tokenize=False, add_generation_prompt=True))
         room = self.context_length - len(prompt)
         if room < 1:
             raise PromptTooLong(len(prompt), options["max_tokens"], self.context_length)
@@ -224,9 +222,7 @@ class _Completion:
             input_tokens=prompt_tokens, output_tokens=self.tokens, total_tokens=prompt_tokens + self.tokens
         )
         metadata = {"finish_reason": reason, "model_name": self.model}
-        message = AIMessageChunk(
-            content="", usage_metadata=usage, response_metadata=metadata, chunk_position="last"
-        )
+        message = AIMessageChunk(content="", usage_metadata=usage, response_metadata=metadata, chunk_position="last")
         return ChatGenerationChunk(message=message, generation_info={"finish_reason": reason})
 
 

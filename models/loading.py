@@ -29,7 +29,7 @@ def load_local_chat_model(
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        tokenizer = AutoTokenizer.from_pretrained(folder)  # type: ignore[no-untyped-call]
+        tokenizer = AutoTokenizer.from_pretrained(folder)
         model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype or torch.bfloat16)
     except (OSError, ValueError, KeyError, RuntimeError, json.JSONDecodeError) as error:
         raise WeightsInvalid(

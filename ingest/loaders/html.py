@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from pathlib import PurePath
 
@@ -15,6 +16,7 @@ from ingest.errors import EmptyDocument
 from ingest.loaders.encoding import decode
 from ingest.loaders.markdown import section_documents
 
+_CHARSET = re.compile(rb"<meta[^>]+charset=[\"']?\s*([A-Za-z0-9_-]+)", re.IGNORECASE)
 _FURNITURE = ["script", "style", "noscript", "template", "nav", "footer", "aside", "form", "iframe", "svg"]
 
 
@@ -34,10 +36,12 @@ class HtmlParser(BaseBlobParser):
 
 def _text(data: bytes, name: str) -> str:
     """A page's own declaration of its encoding counts where UTF-8 does not fit."""
-    declared = BeautifulSoup(data[:2048], "lxml", from_encoding="ascii").find("meta", charset=True)
-    if isinstance(declared, Tag):
+    declared = _CHARSET.search(data[:2048])
+    if declared:
         try:
-            return data.decode(str(declared["charset"]))
+            # gb18030 holds all of gb2312 and gbk, whose names pages use for each other
+            encoding = declared[1].decode("ascii").lower()
+            return data.decode("gb18030" if encoding in ("gb2312", "gbk") else encoding)
         except (LookupError, UnicodeDecodeError):
             pass
     return decode(data, name)
@@ -56,7 +60,13 @@ def _markdown(body: Tag) -> str:
     for header in body.find_all("header"):
         if not header.find(["h1", "h2"]):
             header.decompose()
-    converter = MarkdownConverter(heading_style="ATX", bullets="-", strip=["a", "img"], escape_misc=False,
-                                  escape_underscores=False, escape_asterisks=False)
+    converter = MarkdownConverter(
+        heading_style="ATX",
+        bullets="-",
+        strip=["a", "img"],
+        escape_misc=False,
+        escape_underscores=False,
+        escape_asterisks=False,
+    )
     markdown: str = converter.convert_soup(body)
     return "\n".join(line.rstrip() for line in markdown.splitlines())

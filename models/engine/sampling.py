@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import torch
 from transformers import LogitsProcessorList, TemperatureLogitsWarper, TopPLogitsWarper
 
@@ -29,6 +31,6 @@ class Sampler:
         """`logits` is (1, vocabulary); the id of the chosen token."""
         if self._greedy:
             return int(logits.argmax(dim=-1).item())
-        no_tokens = torch.empty((1, 0), dtype=torch.long)
+        no_tokens: Any = torch.empty((1, 0), dtype=torch.long)
         scores = self._warpers(no_tokens, logits.float())
         return int(torch.multinomial(scores.softmax(dim=-1), 1, generator=self._generator).item())

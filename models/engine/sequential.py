@@ -83,7 +83,7 @@ class SequentialEngine:
     def _run(self, submission: _Submission) -> None:
         try:
             submission.on_event(self._complete(submission))
-        except Exception as error:  # noqa: BLE001 - the top of the thread: the request fails, the engine goes on
+        except Exception as error:
             logger.exception("a completion failed")
             submission.on_event(Failed(error))
 

