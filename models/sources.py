@@ -21,7 +21,7 @@ Progress: TypeAlias = Callable[[str, int, int], None]
 _PIECE = 1 << 20
 
 
-class SourceFailed(Exception):  # noqa: N818 - a word of this room, caught in models/weights.py
+class SourceFailed(Exception):
     """This source could not give the files; the next one is asked."""
 
 

@@ -1,0 +1,42 @@
+"""What every room's tests share: real small models, loaded once."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import torch
+
+from models.chat import LocalChatModel
+from models.conversion import ready_model_folder
+from models.loading import close_chat_model, load_local_chat_model
+from models.manifest import load_manifest
+from models.weights import WeightsStore
+
+torch.set_num_threads(1)  # the machine that runs the tests may have one free core
+
+
+@pytest.fixture(scope="session")
+def cache_dir() -> Path:
+    """Where `make test` has fetched the small models to."""
+    return Path.home() / ".cache" / "larkwise"
+
+
+@pytest.fixture(scope="session")
+def weights(cache_dir: Path) -> WeightsStore:
+    return WeightsStore(cache_dir, load_manifest(), offline=True)
+
+
+@pytest.fixture(scope="session")
+def smollm2_folder(weights: WeightsStore) -> Path:
+    return ready_model_folder(weights, "smollm2-135m-instruct")
+
+
+@pytest.fixture(scope="session")
+def smollm2(smollm2_folder: Path) -> Iterator[LocalChatModel]:
+    model = load_local_chat_model(
+        smollm2_folder, name="smollm2-135m-instruct", threads=1, dtype=torch.float32, temperature=0.0, max_tokens=24
+    )
+    yield model
+    close_chat_model(model)

@@ -1,0 +1,18 @@
+"""LangChain's own suite for vector stores."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+
+import pytest
+from langchain_core.vectorstores import VectorStore
+from langchain_tests.integration_tests import VectorStoreIntegrationTests
+
+from ingest.stores.faiss import FaissStore
+
+
+class TestFaissStore(VectorStoreIntegrationTests):
+    @pytest.fixture
+    def vectorstore(self, tmp_path: Path) -> Generator[VectorStore, None, None]:
+        yield FaissStore(tmp_path / "standard", self.get_embeddings(), embedding_name="deterministic")
