@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator
 from pathlib import Path
 
 import pytest
@@ -14,5 +13,5 @@ from ingest.stores.faiss import FaissStore
 
 class TestFaissStore(VectorStoreIntegrationTests):
     @pytest.fixture
-    def vectorstore(self, tmp_path: Path) -> Generator[VectorStore, None, None]:
-        yield FaissStore(tmp_path / "standard", self.get_embeddings(), embedding_name="deterministic")
+    def vectorstore(self, tmp_path: Path) -> VectorStore:
+        return FaissStore(tmp_path / "standard", self.get_embeddings(), embedding_name="deterministic")

@@ -47,9 +47,9 @@ class _Model:
         return {"temperature": 0, "max_tokens": 24, "timeout": 60, "stop": [], "max_retries": 2}
 
 
-class TestUnit(_Model, ChatModelUnitTests):  # type: ignore[misc]  # the suite declares the fixtures' names twice
+class TestUnit(_Model, ChatModelUnitTests):
     pass
 
 
-class TestIntegration(_Model, ChatModelIntegrationTests):  # type: ignore[misc]
+class TestIntegration(_Model, ChatModelIntegrationTests):
     pass
