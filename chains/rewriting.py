@@ -9,8 +9,10 @@ from chains.answers import Turn
 from chains.language import terms
 
 _LEANS_ON_BEFORE = re.compile(
-    r"^(那|那么|还有|另外|其中|以及|它|他|她|这|该|此|上述|前者|后者)|(它|它们|这个|那个|这些|那些|该产品|上面|刚才|前面)|^.{1,12}呢[?？]?$"
-    r"|\b(it|its|they|them|their|that one|this one|those|these|the same|he|she)\b|^(and|what about|how about|also|then)\b",
+    r"^(那|那么|还有|另外|其中|以及|它|他|她|这|该|此|上述|前者|后者)"
+    r"|(它|它们|这个|那个|这些|那些|该产品|上面|刚才|前面)|^.{1,12}呢[?？]?$"
+    r"|\b(it|its|they|them|their|that one|this one|those|these|the same|he|she)\b"
+    r"|^(and|what about|how about|also|then)\b",
     re.IGNORECASE,
 )
 _FEW_TERMS = 2

@@ -157,8 +157,9 @@ class LocalChatModel(BaseChatModel):
     def _open(self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]) -> _Completion:
         """Check the parameters, write the prompt, and prepare the way back from ids to text."""
         options = self._options(kwargs)
-        template = [{"role": _role(message), "content": _text(message)} for message in messages]
-        prompt = self._ids(self.tokenizer.apply_chat_template(template, tokenize=False, add_generation_prompt=True))
+        prompt = self._ids(
+            self.tokenizer.apply_chat_template(as_template(messages), tokenize=False, add_generation_prompt=True)
+        )
         room = self.context_length - len(prompt)
         if room < 1:
             raise PromptTooLong(len(prompt), options["max_tokens"], self.context_length)
@@ -241,6 +242,11 @@ def _raise(event: Finished | Failed, request: CompletionRequest) -> NoReturn:
             "ask for fewer tokens, or raise LARKWISE_REQUEST_TIMEOUT_S"
         )
     raise CompletionCancelled("the model was closed before the answer was complete")
+
+
+def as_template(messages: Sequence[BaseMessage]) -> list[dict[str, str]]:
+    """Messages as chat templates take them."""
+    return [{"role": _role(message), "content": _text(message)} for message in messages]
 
 
 def _role(message: BaseMessage) -> str:

@@ -6,7 +6,7 @@ import tomllib
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, ConfigDict, Field, computed_field, field_validator
 
 from models.errors import UnknownModel
 from models.sources import Folder, Hub, ModelScope, Package, Wheel, WheelParts
@@ -49,6 +49,7 @@ class ModelEntry(BaseModel):
     files: tuple[WeightFile, ...] = ()
     sources: tuple[Source, ...]
 
+    @computed_field  # type: ignore[prop-decorator]  # as pydantic documents it
     @property
     def size(self) -> int:
         """Bytes of all files."""

@@ -56,7 +56,7 @@ class WeightsStore:
         self.manifest = manifest
         self._mirror = mirror
         self._offline = offline
-        self._progress = progress
+        self.progress = progress
 
     def ensure(self, name: str) -> Path:
         """
@@ -93,12 +93,12 @@ class WeightsStore:
         if not folder.is_dir():
             raise WeightsCorrupt(f"{name} is not in {self.cache_dir}: `larkwise models pull {name}` fetches it")
         for number, file in enumerate(entry.files):
-            self._progress(f"checking {file.path}", number, len(entry.files))
+            self.progress(f"checking {file.path}", number, len(entry.files))
             try:
                 check(folder / file.path, file)
             except WeightsCorrupt as error:
                 raise WeightsCorrupt(f"{error}: remove {folder}, then `larkwise models pull {name}`") from error
-        self._progress(f"checked {name}", len(entry.files), len(entry.files))
+        self.progress(f"checked {name}", len(entry.files), len(entry.files))
 
     def status(self) -> list[ModelStatus]:
         """Every model of the manifest; "damaged" where a file has another size or date than when it was checked."""
@@ -152,9 +152,9 @@ class WeightsStore:
         raise WeightsUnavailable(f"the files of {name} could not be had:{tried}\n{_HELP}.")
 
     def _fetch_from(self, source: Source, files: Sequence[WeightFile], into: Path) -> None:
-        source.fetch([file.path for file in files], into, self._progress)
+        source.fetch([file.path for file in files], into, self.progress)
         for number, file in enumerate(files):
-            self._progress(f"checking {file.path}", number, len(files))
+            self.progress(f"checking {file.path}", number, len(files))
             check(into / file.path, file)
 
 

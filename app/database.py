@@ -1,0 +1,181 @@
+"""What must outlive a restart: answers, sessions, turns, feedback; SQLite by default, another database by URL."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from alembic import command
+from alembic.config import Config
+from sqlalchemy import JSON, Connection, DateTime, ForeignKey, Index, String, Text, event, select, text
+from sqlalchemy.engine import make_url
+from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+
+from chains.answers import Turn
+
+_MIGRATIONS = Path(__file__).parent / "migrations"
+
+
+class Base(DeclarativeBase):
+    """The tables; migrations bring a database to them."""
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)
+
+
+class AnswerRow(Base):
+    """An answer as it was given, whole."""
+
+    __tablename__ = "answers"
+
+    id: Mapped[str] = mapped_column(String(64), primary_key=True)
+    chain: Mapped[str] = mapped_column(String(32))
+    caller: Mapped[str] = mapped_column(String(80))
+    question: Mapped[str] = mapped_column(Text)
+    output: Mapped[dict[str, Any]] = mapped_column(JSON)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
+
+
+class SessionRow(Base):
+    """A conversation; its id is the caller's own word, so it is known by both."""
+
+    __tablename__ = "sessions"
+    __table_args__ = (Index("sessions_by_caller", "caller", "chain", "name", unique=True),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    caller: Mapped[str] = mapped_column(String(80))
+    chain: Mapped[str] = mapped_column(String(32))
+    name: Mapped[str] = mapped_column(String(128))
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
+
+
+class TurnRow(Base):
+    """A question of a session, and its answer's text."""
+
+    __tablename__ = "turns"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    session_id: Mapped[int] = mapped_column(ForeignKey("sessions.id", ondelete="CASCADE"), index=True)
+    question: Mapped[str] = mapped_column(Text)
+    answer: Mapped[str] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
+
+
+class FeedbackRow(Base):
+    """What a caller thinks of an answer; the last word counts."""
+
+    __tablename__ = "feedback"
+    __table_args__ = (Index("feedback_by_answer", "answer_id", "caller", unique=True),)
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    answer_id: Mapped[str] = mapped_column(ForeignKey("answers.id", ondelete="CASCADE"))
+    caller: Mapped[str] = mapped_column(String(80))
+    rating: Mapped[str] = mapped_column(String(8))
+    comment: Mapped[str | None] = mapped_column(Text)
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
+
+
+class Database:
+    """Open it with `open_database`; one for the whole process."""
+
+    def __init__(self, engine: AsyncEngine) -> None:
+        self._engine = engine
+        self._session = async_sessionmaker(engine, expire_on_commit=False)
+
+    async def close(self) -> None:
+        await self._engine.dispose()
+
+    async def ping(self) -> None:
+        """Raises SQLAlchemyError where the database does not answer."""
+        async with self._engine.connect() as connection:
+            await connection.execute(text("SELECT 1"))
+
+    async def save_answer(
+        self, answer_id: str, *, chain: str, caller: str, question: str, output: dict[str, Any]
+    ) -> None:
+        async with self._session.begin() as session:
+            session.add(AnswerRow(id=answer_id, chain=chain, caller=caller, question=question, output=output))
+
+    async def answer(self, answer_id: str) -> AnswerRow | None:
+        async with self._session() as session:
+            return await session.get(AnswerRow, answer_id)
+
+    async def history(self, *, caller: str, chain: str, session_id: str, turns: int) -> list[Turn]:
+        """The last turns of a conversation, the oldest first; empty where there is none."""
+        async with self._session() as session:
+            rows: Sequence[TurnRow] = (
+                await session.scalars(
+                    select(TurnRow)
+                    .join(SessionRow, SessionRow.id == TurnRow.session_id)
+                    .where(SessionRow.caller == caller, SessionRow.chain == chain, SessionRow.name == session_id)
+                    .order_by(TurnRow.id.desc())
+                    .limit(turns)
+                )
+            ).all()
+        return [{"question": row.question, "answer": row.answer} for row in reversed(rows)]
+
+    async def save_turn(self, *, caller: str, chain: str, session_id: str, turn: Turn) -> None:
+        async with self._session.begin() as session:
+            found = await session.scalar(
+                select(SessionRow).where(
+                    SessionRow.caller == caller, SessionRow.chain == chain, SessionRow.name == session_id
+                )
+            )
+            if found is None:
+                found = SessionRow(caller=caller, chain=chain, name=session_id)
+                session.add(found)
+                await session.flush()
+            session.add(TurnRow(session_id=found.id, question=turn["question"], answer=turn["answer"]))
+
+    async def save_feedback(self, answer_id: str, *, caller: str, rating: str, comment: str | None) -> None:
+        """The same caller's earlier word on the same answer is replaced."""
+        async with self._session.begin() as session:
+            found = await session.scalar(
+                select(FeedbackRow).where(FeedbackRow.answer_id == answer_id, FeedbackRow.caller == caller)
+            )
+            if found is None:
+                found = FeedbackRow(answer_id=answer_id, caller=caller)
+                session.add(found)
+            found.rating, found.comment, found.created_at = rating, comment, _now()
+
+    async def feedback(self, answer_id: str) -> list[FeedbackRow]:
+        async with self._session() as session:
+            found = await session.scalars(select(FeedbackRow).where(FeedbackRow.answer_id == answer_id))
+            return list(found.all())
+
+
+async def open_database(url: str) -> Database:
+    """
+    Connect, and bring the tables to the newest form.
+
+    Raises:
+        sqlalchemy.exc.SQLAlchemyError: the database cannot be reached.
+    """
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "sqlite" and parsed.database and parsed.database != ":memory:":
+        Path(parsed.database).parent.mkdir(parents=True, exist_ok=True)
+    engine = create_async_engine(parsed)
+    if parsed.get_backend_name() == "sqlite":
+        event.listen(engine.sync_engine, "connect", _prepare_sqlite)
+    async with engine.begin() as connection:
+        await connection.run_sync(_upgrade)
+    return Database(engine)
+
+
+def _prepare_sqlite(connection: Any, _record: Any) -> None:
+    cursor = connection.cursor()
+    cursor.execute("PRAGMA journal_mode = WAL")
+    cursor.execute("PRAGMA foreign_keys = ON")
+    cursor.execute("PRAGMA busy_timeout = 5000")
+    cursor.close()
+
+
+def _upgrade(connection: Connection) -> None:
+    config = Config()
+    config.set_main_option("script_location", str(_MIGRATIONS))
+    config.attributes["connection"] = connection
+    command.upgrade(config, "head")

@@ -1,0 +1,57 @@
+"""One log line a request, with an id that the answer carries too."""
+
+from __future__ import annotations
+
+import logging
+import re
+import time
+import uuid
+
+from starlette.datastructures import Headers, MutableHeaders
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+logger = logging.getLogger("larkwise.requests")
+HEADER = "X-Request-ID"
+_SAFE = re.compile(r"[\w.-]{1,64}")
+_KEY = "larkwise_request_id"
+
+
+class RequestLog:
+    """ASGI middleware: method, path, status and seconds of every request, when its last byte has gone."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self._app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        began, status = time.perf_counter(), 500
+        given = Headers(scope=scope).get(HEADER, "")
+        # an id from outside goes into the log: it must not be able to forge a line
+        request_id = scope[_KEY] = given if _SAFE.fullmatch(given) else uuid.uuid4().hex[:16]
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                MutableHeaders(scope=message)[HEADER] = request_id
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        finally:
+            seconds = time.perf_counter() - began
+            logger.info("%s %s %s %.3fs %s", scope["method"], scope["path"], status, seconds, request_id)
+
+
+def request_id_of(scope: Scope) -> str:
+    """The id of the request; empty outside of one."""
+    return str(scope.get(_KEY, ""))
+
+
+def configure_logging(level: str) -> None:
+    """To standard error; the libraries' own chatter only from warnings on."""
+    logging.basicConfig(level=logging.WARNING, format="%(asctime)s %(levelname)s %(name)s: %(message)s")
+    for room in ("larkwise", "app", "chains", "ingest", "models"):
+        logging.getLogger(room).setLevel(level)

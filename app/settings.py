@@ -1,0 +1,171 @@
+"""Settings: the one reader of the environment (and of .env)."""
+
+from __future__ import annotations
+
+import difflib
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from dotenv import dotenv_values
+from pydantic import Field, ValidationError, field_validator
+from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+PREFIX = "LARKWISE_"
+Profile = Literal["embedded", "hub", "cluster"]
+
+PROFILES: Mapping[str, Mapping[str, Any]] = {
+    "embedded": {},
+    "hub": {"llm_model": "Qwen/Qwen2.5-1.5B-Instruct", "embedding_model": "BAAI/bge-small-zh-v1.5"},
+    "cluster": {
+        "llm_model": "Qwen/Qwen2.5-1.5B-Instruct",
+        "embedding_model": "BAAI/bge-small-zh-v1.5",
+        "host": "0.0.0.0",  # noqa: S104 - in a cluster the network around it decides who may come
+    },
+}
+"""What each profile puts in the place of the defaults; a variable that is set still wins."""
+
+
+class SettingsError(Exception):
+    """A variable is unknown or has a bad value; the message names it and never shows its value."""
+
+
+class Settings(BaseSettings):
+    """
+    Everything that can be set; each field is the variable LARKWISE_<FIELD IN CAPITALS>.
+
+    Order: environment, .env in the working directory, profile, default.
+    """
+
+    model_config = SettingsConfigDict(
+        env_prefix=PREFIX, env_file=".env", extra="ignore", hide_input_in_errors=True, frozen=True
+    )
+
+    profile: Profile = Field(
+        "embedded",
+        description="A set of defaults: `embedded` needs nothing but a package index, `hub` takes models from a "
+        "Hugging Face hub, `cluster` does so too and listens on every address",
+    )
+    data_dir: Path = Field(Path("var"), description="Everything that is written lives below it")
+    cache_dir: Path = Field(Path("~/.cache/larkwise"), description="Model weights")
+    weights_folder: Path | None = Field(
+        None, description="A folder with model files that is asked before any network (see `larkwise models`)"
+    )
+    offline: bool = Field(False, description="Never fetch weights from a network")
+    host: str = Field("127.0.0.1", description="Address to listen on")
+    port: int = Field(8000, ge=0, le=65535, description="Port to listen on; 0 takes a free one")
+    root_path: str = Field("", description="The path that a reverse proxy puts before ours")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="What is logged")
+    cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="Web origins that may call from a browser, separated by commas; none by default"
+    )
+    llm_provider: Literal["local", "hf-pipeline"] = Field(
+        "local",
+        description="`local` streams token by token; `hf-pipeline` is LangChain's HuggingFacePipeline, for comparison",
+    )
+    llm_model: str = Field(
+        "qwen2.5-coder-1.5b-instruct", description="A name from `larkwise models list`, a hub name, or a folder"
+    )
+    llm_threads: int | None = Field(
+        None, ge=1, description="Threads for one step of the model; all cores where it is not set"
+    )
+    embedding_model: str = Field(
+        "use-multilingual-v3", description="A name from `larkwise models list`, a hub name, or a folder"
+    )
+    chunk_size: int = Field(500, ge=50, le=8000, description="Characters of a chunk")
+    chunk_overlap: int = Field(50, ge=0, le=4000, description="Characters that neighbouring chunks share")
+    request_timeout_s: float = Field(120, gt=0, description="Seconds that one completion may take, waiting included")
+    database_url: str = Field(
+        "",
+        description="SQLAlchemy URL of the database for answers, sessions and feedback; "
+        "a SQLite file below DATA_DIR where it is not set",
+        json_schema_extra={"secret": True},
+    )
+    chains: Annotated[tuple[str, ...], NoDecode] = Field(
+        (), description="More chains, as MODULE:ATTRIBUTE separated by commas"
+    )
+
+    @field_validator("cors_origins", "chains", mode="before")
+    @classmethod
+    def _separated_by_commas(cls, value: object) -> object:
+        if isinstance(value, str):
+            return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("data_dir", "cache_dir", "weights_folder")
+    @classmethod
+    def _home(cls, path: Path | None) -> Path | None:
+        return path.expanduser() if path else path
+
+    @field_validator("chunk_overlap")
+    @classmethod
+    def _smaller_than_a_chunk(cls, overlap: int, info: Any) -> int:
+        size = info.data.get("chunk_size", overlap + 1)
+        if overlap >= size:
+            raise ValueError(f"must be smaller than LARKWISE_CHUNK_SIZE ({size})")
+        return overlap
+
+    @property
+    def database(self) -> str:
+        """The URL that is used."""
+        return self.database_url or f"sqlite+aiosqlite:///{self.data_dir.absolute() / 'larkwise.sqlite3'}"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        given = (init_settings, env_settings, dotenv_settings)
+        return (*given, _ProfileSource(settings_cls, given))
+
+
+class _ProfileSource(PydanticBaseSettingsSource):
+    """The profile's defaults, below everything that is set."""
+
+    def __init__(self, settings_cls: type[BaseSettings], above: tuple[PydanticBaseSettingsSource, ...]) -> None:
+        super().__init__(settings_cls)
+        self._above = above
+
+    def get_field_value(self, field: Any, field_name: str) -> tuple[Any, str, bool]:
+        return None, field_name, False  # all of them come at once, from __call__
+
+    def __call__(self) -> dict[str, Any]:
+        name = next((found["profile"] for source in self._above if "profile" in (found := source())), "embedded")
+        return dict(PROFILES.get(name, {}))
+
+
+def load_settings(*, env_file: Path = Path(".env"), **given: Any) -> Settings:
+    """
+    The settings of this process; `given` wins over all of it.
+
+    Raises:
+        SettingsError: a variable with the prefix is unknown, or a value is bad.
+    """
+    from_file = dotenv_values(env_file) if env_file.is_file() else {}
+    for name in (*os.environ, *from_file):
+        _check_known(name)
+    try:
+        return Settings(_env_file=env_file, **given)
+    except ValidationError as error:
+        wrong = "; ".join(f"{variable(str(e['loc'][0]))}: {e['msg']}" for e in error.errors())
+        raise SettingsError(f"{wrong}. docs/settings.md says what each variable takes") from error
+
+
+def variable(field: str) -> str:
+    """The environment variable of a field."""
+    return PREFIX + field.upper()
+
+
+def _check_known(name: str) -> None:
+    if not name.upper().startswith(PREFIX):
+        return
+    known = [variable(field) for field in Settings.model_fields]
+    if name.upper() not in known:
+        close = difflib.get_close_matches(name.upper(), known, n=1)
+        meant = f"did you mean {close[0]}? " if close else ""
+        raise SettingsError(f"{name} is no setting of larkwise: {meant}docs/settings.md lists them all")
