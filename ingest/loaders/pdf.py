@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import re
+import unicodedata
 from collections.abc import Iterator
 from pathlib import PurePath
 
@@ -18,6 +19,8 @@ from ingest.errors import EmptyDocument, EncryptedDocument, UnreadableDocument
 _ENDS = "。！？；：.!?;:"
 _CJK_BEFORE = re.compile(r"[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]$")
 _CJK_AFTER = re.compile(r"^[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]")
+_LOOK_ALIKES = re.compile(r"[\u2e80-\u2fdf\ufb00-\ufb06]")
+"""Radicals that some fonts put in the place of Chinese characters, and ligatures such as "fi": nobody searches for them."""
 _FULL_LINE = 0.75
 """A line at least this long, as a share of the page's longest, is taken to run on in the next."""
 
@@ -52,9 +55,10 @@ def _open(data: bytes, name: str) -> PdfReader:
 
 def _page_text(page: object, name: str, number: int) -> str:
     try:
-        return str(page.extract_text())  # type: ignore[attr-defined]  # pypdf's page, from its own iterator
+        text = str(page.extract_text())  # type: ignore[attr-defined]  # pypdf's page, from its own iterator
     except (PyPdfError, ValueError, KeyError, TypeError, AttributeError, IndexError, RecursionError) as error:
         raise _unreadable(f"page {number} of {name}", error) from error
+    return _LOOK_ALIKES.sub(lambda found: unicodedata.normalize("NFKC", found.group()), text)
 
 
 def _unreadable(what: str, error: Exception) -> UnreadableDocument:
