@@ -24,15 +24,15 @@ _RAG_SYSTEM: dict[Language, str] = {
     ),
 }
 _RAG_HUMAN: dict[Language, str] = {
-    "zh": (
-        "参考资料：\n\n{passages}\n\n问题：{question}\n\n"
-        "请根据上面的参考资料直接回答这个问题。只有当参考资料中完全没有相关内容时，才回答“{refusal}”。"
-    ),
+    "zh": "参考资料：\n\n{passages}\n\n问题：{question}\n\n请根据上面的参考资料直接回答这个问题。",
     "en": (
         "Reference material:\n\n{passages}\n\nQuestion: {question}\n\n"
-        "Answer the question directly from the reference material above. Only if it holds nothing about this, "
-        'say "{refusal}"'
+        "Answer the question directly from the reference material above."
     ),
+}
+_WAY_OUT: dict[Language, str] = {
+    "zh": "只有当参考资料中完全没有相关内容时，才回答“{refusal}”。",
+    "en": ' Only if it holds nothing about this, say "{refusal}"',
 }
 
 CHAT: dict[Language, str] = {
@@ -53,9 +53,10 @@ _SUMMARIZE: dict[Language, ChatPromptTemplate] = {
 }
 
 
-def rag_prompt(language: Language) -> ChatPromptTemplate:
-    """Takes `passages`, `question` and `refusal`."""
-    return ChatPromptTemplate.from_messages([("system", _RAG_SYSTEM[language]), ("human", _RAG_HUMAN[language])])
+def rag_prompt(language: Language, *, may_refuse: bool) -> ChatPromptTemplate:
+    """Takes `passages`, `question` and `refusal`; the last one is said only where the model `may_refuse`."""
+    human = _RAG_HUMAN[language] + (_WAY_OUT[language] if may_refuse else "")
+    return ChatPromptTemplate.from_messages([("system", _RAG_SYSTEM[language]), ("human", human)])
 
 
 def summarize_prompt(language: Language) -> ChatPromptTemplate:

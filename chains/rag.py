@@ -121,7 +121,12 @@ class _Answering:
         }
 
     def chain(self, model: BaseChatModel) -> Runnable[dict[str, str], str]:
-        return rag_prompt(self._language) | model.bind(temperature=0, max_tokens=256) | StrOutputParser()
+        may_refuse = self._answerable < confidence.ANSWER_FROM
+        return (
+            rag_prompt(self._language, may_refuse=may_refuse)
+            | model.bind(temperature=0, max_tokens=256)
+            | StrOutputParser()
+        )
 
     def feed(self, piece: str) -> Iterator[AddableDict]:
         yield from _text(self._composer.feed(piece))

@@ -29,7 +29,7 @@ def load_local_chat_model(
         WeightsInvalid: the folder does not hold a model that transformers can load, or it cannot chat.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    transformers_logging.disable_progress_bar()  # it writes over whatever a terminal shows
+    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # it writes over whatever a terminal shows
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder)
         model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype or torch.bfloat16)

@@ -20,7 +20,7 @@ _ENDS = "。！？；：.!?;:"
 _CJK_BEFORE = re.compile(r"[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]$")
 _CJK_AFTER = re.compile(r"^[\u3000-\u303f\u4e00-\u9fff\uff00-\uffef]")
 _LOOK_ALIKES = re.compile(r"[\u2e80-\u2fdf\ufb00-\ufb06]")
-"""Radicals that some fonts put in the place of Chinese characters, and ligatures such as "fi": nobody searches for them."""
+"""Radicals that some fonts put in the place of Chinese characters, and ligatures: nobody searches for them."""
 _FULL_LINE = 0.75
 """A line at least this long, as a share of the page's longest, is taken to run on in the next."""
 

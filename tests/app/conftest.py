@@ -1,0 +1,58 @@
+"""A real server on a free port of loopback, with a small real model and a small collection."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import uvicorn
+
+from app.cli_ingest import ingest_paths
+from app.factory import create_app
+from app.settings import Settings
+
+DOCUMENTS = {
+    "refunds.md": "# Refunds\n\n## Deadline\n\nA card can be returned within 15 days for a full refund.\n",
+    "temperature.md": "# 温度\n\n## 工作温度\n\nLC-200 的工作温度为 5 到 45 °C。芯片达到 105 °C 时自动断电。\n",
+}
+
+
+@pytest.fixture(scope="session")
+def settings(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Settings:
+    return Settings(
+        _env_file=None,
+        data_dir=tmp_path_factory.mktemp("var"),
+        cache_dir=cache_dir,
+        offline=True,
+        llm_model="smollm2-135m-instruct",
+        llm_threads=1,
+        chains=("examples.echo_chain.echo:SPEC",),
+    )
+
+
+@pytest.fixture(scope="session")
+def ingested(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
+    """The settings of a service that has something to answer from."""
+    folder = tmp_path_factory.mktemp("documents")
+    for name, text in DOCUMENTS.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    ingest_paths(settings, [folder], "default")
+    return settings
+
+
+@pytest.fixture(scope="session")
+def url(ingested: Settings) -> Iterator[str]:
+    """The address of the running service."""
+    config = uvicorn.Config(create_app(ingested), host="127.0.0.1", port=0, log_level="warning", access_log=False)
+    server = uvicorn.Server(config)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        assert thread.is_alive(), "the server ended while it was starting"
+        time.sleep(0.05)
+    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
+    server.should_exit = True
+    thread.join()
