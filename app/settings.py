@@ -80,7 +80,7 @@ class Settings(BaseSettings):
         "",
         description="SQLAlchemy URL of the database for answers, sessions and feedback; "
         "a SQLite file below DATA_DIR where it is not set",
-        json_schema_extra={"secret": True},
+        repr=False,  # it may hold a password
     )
     chains: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="More chains, as MODULE:ATTRIBUTE separated by commas"

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import torch
 
+from app.settings import PREFIX, load_settings
 from models.chat import LocalChatModel
 from models.conversion import ready_model_folder
 from models.loading import close_chat_model, load_local_chat_model
@@ -18,9 +20,19 @@ torch.set_num_threads(1)  # the machine that runs the tests may have one free co
 
 
 @pytest.fixture(scope="session")
-def cache_dir() -> Path:
+def cache_dir(_own_environment: Path) -> Path:
     """Where `make test` has fetched the small models to."""
-    return Path.home() / ".cache" / "larkwise"
+    return _own_environment
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _own_environment() -> Iterator[Path]:
+    """The settings of whoever runs the tests do not reach them, but for where the weights are."""
+    cache = load_settings().cache_dir
+    with pytest.MonkeyPatch.context() as patch:
+        for name in [name for name in os.environ if name.startswith(PREFIX)]:
+            patch.delenv(name)
+        yield cache
 
 
 @pytest.fixture(scope="session")

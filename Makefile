@@ -1,0 +1,63 @@
+# Everything with plain pip and venv. pip's own configuration (mirror, proxy, certificates) is used as it is.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# torch's CPU build is taken where pip sees one; the second file pins what the ordinary build brings with it
+CONSTRAINTS := -c constraints.txt -c constraints-cuda.txt
+INSTALL = PIP_CONSTRAINT=$(CURDIR)/constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install $(CONSTRAINTS)
+TEST_MODELS := smollm2-135m-instruct all-minilm-l6-v2 use-multilingual-v3
+
+.PHONY: serve test test-slow check format bench-smoke docs clean chromium models
+
+serve: $(VENV)/installed
+	@$(BIN)/larkwise serve --example examples/handbook
+
+test: $(VENV)/installed-dev chromium models
+	$(BIN)/pytest
+
+test-slow: $(VENV)/installed-dev
+	$(BIN)/larkwise models pull
+	$(BIN)/pytest -m slow
+
+check: $(VENV)/installed-dev
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(VENV)/installed-dev
+	$(BIN)/ruff check --fix .
+	$(BIN)/ruff format .
+
+bench-smoke: $(VENV)/installed-dev
+	$(BIN)/larkwise models pull
+	$(BIN)/python -m bench.smoke
+
+docs: $(VENV)/installed
+	$(BIN)/python -m app.settings_docs
+
+models: $(VENV)/installed-dev
+	@$(BIN)/larkwise models pull $(TEST_MODELS)
+
+chromium:
+	@command -v chromium >/dev/null || { \
+		if [ "$$(id -u)" = 0 ] && command -v apt-get >/dev/null; then \
+			echo "installing chromium for the browser tests ..."; \
+			apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium; \
+		else echo "no chromium: the browser tests will be skipped (Debian: apt install chromium)"; fi; }
+
+$(VENV)/bin/pip:
+	@echo "creating $(VENV) ..."
+	$(PYTHON) -c 'import sys; sys.exit("larkwise needs Python 3.11 or newer" if sys.version_info < (3, 11) else 0)'
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/installed: pyproject.toml constraints.txt constraints-cuda.txt | $(VENV)/bin/pip
+	$(INSTALL) -e .
+	@touch $@
+
+$(VENV)/installed-dev: pyproject.toml constraints.txt constraints-cuda.txt | $(VENV)/bin/pip
+	$(INSTALL) -e '.[dev,platform]'
+	@touch $(VENV)/installed $@
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info .mypy_cache .pytest_cache .ruff_cache .import_linter_cache .hypothesis
