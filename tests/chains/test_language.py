@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+import pytest
+
+from chains.language import language_of, numbers, terms
+
+
+@pytest.mark.parametrize(
+    ("text", "language"),
+    [
+        ("工作温度是多少？", "zh"),
+        ("LC-200 的 INT8 算力是多少？", "zh"),
+        ("What does 云雀 mean?", "en"),
+        ("How long is the warranty?", "en"),
+        ("42?", "en"),
+    ],
+)
+def test_the_language_of_a_question(text: str, language: str) -> None:
+    assert language_of(text) == language
+
+
+def test_english_terms_are_stems_without_function_words() -> None:
+    assert terms("What are the returned cards?") == terms("a card, returning")
+
+
+def test_chinese_terms_are_pairs_without_question_words() -> None:
+    assert terms("年假有几天？") & terms("员工享有年假")
+    assert not terms("什么是的？")
+
+
+def test_a_model_name_counts_as_a_whole_and_in_its_parts() -> None:
+    assert {"lc-200", "lc", "200"} <= terms("LC-200")
+
+
+def test_numbers_are_compared_as_people_write_them() -> None:
+    assert numbers("1,600 dollars and 3.5 %") == {"1600", "3.5"}
+    assert numbers("error E1203, LC-200") == frozenset()

@@ -1,0 +1,136 @@
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from ingest.collections import Collections
+from ingest.documents import IngestReport
+from ingest.errors import (
+    CollectionBusy,
+    InvalidCollectionName,
+    NothingToIngest,
+    PathNotFound,
+    UnknownCollection,
+)
+from ingest.pipeline import ingest
+from ingest.splitter import SplitterSettings
+from ingest.stores.faiss import FaissStore
+from tests.ingest.fakes import HashEmbeddings
+
+
+@pytest.fixture
+def embeddings() -> HashEmbeddings:
+    return HashEmbeddings()
+
+
+@pytest.fixture
+def store(tmp_path: Path, embeddings: HashEmbeddings) -> FaissStore:
+    return Collections(tmp_path / "collections", embeddings, embedding_name="hash").create("default")
+
+
+@pytest.fixture
+def folder(tmp_path: Path) -> Path:
+    documents = tmp_path / "documents"
+    (documents / "sub").mkdir(parents=True)
+    (documents / "a.md").write_text("# A\n\nFirst document.\n", encoding="utf-8")
+    (documents / "sub" / "b.txt").write_text("第二个文档。", encoding="gbk")
+    return documents
+
+
+def run(store: FaissStore, *paths: Path, splitter: SplitterSettings | None = None) -> IngestReport:
+    return ingest(store, paths, splitter=splitter or SplitterSettings(), progress=lambda *_: None)
+
+
+def test_every_document_of_a_folder_goes_in_with_its_place(store: FaissStore, folder: Path) -> None:
+    report = run(store, folder)
+    assert set(report.added) == {"a.md", "sub/b.txt"}
+    found = {document.metadata["source"]: document for document in store.similarity_search("x", k=10)}
+    assert found["sub/b.txt"].page_content == "第二个文档。"
+    assert found["a.md"].metadata | {"document_id": ""} == {
+        "source": "a.md",
+        "title": "A",
+        "headings": "",
+        "chunk": 0,
+        "start": 0,
+        "document_id": "",
+    }
+
+
+def test_ingesting_again_works_on_what_changed_only(
+    store: FaissStore, folder: Path, embeddings: HashEmbeddings
+) -> None:
+    run(store, folder)
+    before = embeddings.embedded
+    assert set(run(store, folder).unchanged) == {"a.md", "sub/b.txt"}
+    assert embeddings.embedded == before
+    (folder / "a.md").write_text("# A\n\nAnother text.\n", encoding="utf-8")
+    report = run(store, folder)
+    assert (report.changed, report.unchanged) == (("a.md",), ("sub/b.txt",))
+    assert embeddings.embedded == before + 1
+    assert store.count() == 2
+    assert not any("First" in document.page_content for document in store.similarity_search("x", k=10))
+
+
+def test_another_splitter_counts_as_a_change(store: FaissStore, folder: Path) -> None:
+    run(store, folder)
+    assert set(run(store, folder, splitter=SplitterSettings(100, 10)).changed) == {"a.md", "sub/b.txt"}
+
+
+def test_a_file_that_cannot_be_read_is_reported_and_the_others_go_in(store: FaissStore, folder: Path) -> None:
+    (folder / "binary.md").write_bytes(bytes(range(256)) * 10)
+    (folder / "empty.txt").write_bytes(b"")
+    (folder / "data.xyz").write_bytes(b"?")
+    (folder / ".hidden.md").write_text("hidden")
+    report = run(store, folder)
+    assert set(report.added) == {"a.md", "sub/b.txt"}
+    assert {refused.path for refused in report.failed} == {"binary.md", "empty.txt"}
+    assert [refused.path for refused in report.skipped] == ["data.xyz"]
+
+
+def test_a_file_that_becomes_unreadable_keeps_its_old_chunks(store: FaissStore, folder: Path) -> None:
+    run(store, folder)
+    (folder / "a.md").write_bytes(bytes(range(256)) * 10)
+    assert [refused.path for refused in run(store, folder).failed] == ["a.md"]
+    assert store.count() == 2
+
+
+def test_a_path_that_does_not_exist_is_named(store: FaissStore, tmp_path: Path) -> None:
+    with pytest.raises(PathNotFound, match="nowhere does not exist"):
+        run(store, tmp_path / "nowhere")
+
+
+def test_an_empty_folder_says_what_is_read(store: FaissStore, tmp_path: Path) -> None:
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(NothingToIngest, match=r"no document in .*empty.*\.md"):
+        run(store, tmp_path / "empty")
+
+
+def test_a_file_of_another_kind_that_is_named_itself_fails(store: FaissStore, folder: Path) -> None:
+    (folder / "data.xyz").write_bytes(b"?")
+    assert [refused.path for refused in run(store, folder / "data.xyz", folder / "a.md").failed] == ["data.xyz"]
+
+
+def test_a_busy_collection_is_told(store: FaissStore, folder: Path, tmp_path: Path) -> None:
+    other = FaissStore(store.folder, HashEmbeddings(), embedding_name="hash", lock_timeout_s=0.1)
+    with store.writing(), pytest.raises(CollectionBusy):
+        run(other, folder)
+
+
+def test_collections_are_listed_described_and_deleted(tmp_path: Path, folder: Path) -> None:
+    collections = Collections(tmp_path / "c", HashEmbeddings(), embedding_name="hash")
+    run(collections.create("zh-docs"), folder)
+    assert collections.names() == ["zh-docs"]
+    facts = collections.describe("zh-docs")
+    assert (facts.documents, facts.chunks, facts.embedding) == (2, 2, "hash")
+    collections.delete("zh-docs")
+    assert collections.names() == []
+    with pytest.raises(UnknownCollection, match=r"zh-docs.*none yet"):
+        collections.open("zh-docs")
+
+
+@pytest.mark.parametrize("name", ["", "../x", "a/b", "a b", "x" * 65, "."])
+def test_a_name_that_could_leave_the_folder_is_refused(tmp_path: Path, name: str) -> None:
+    collections = Collections(tmp_path / "c", HashEmbeddings(), embedding_name="hash")
+    with pytest.raises(InvalidCollectionName):
+        collections.create(name)
