@@ -10,8 +10,8 @@ from chains.citations import cite
 from chains.language import Language
 from chains.prompts import REFUSALS
 
-_OWN_MARKER = re.compile(r"\s?(?:\[|【)(?:来源|资料|source\s*)?\d{1,2}(?:\s*[,，]\s*\d{1,2})*(?:\]|】)", re.IGNORECASE)
-_MARKER_BEGINS = re.compile(r"\s?(?:\[|【)[^\]】\n]{0,12}$")
+_OWN_MARKER = re.compile(r"[ ]?(?:\[|【)(?:来源|资料|source\s*)?\d{1,2}(?:\s*[,，]\s*\d{1,2})*(?:\]|】)", re.IGNORECASE)
+_MARKER_BEGINS = re.compile(r"[ ]?(?:\[|【)[^\]】\n]{0,12}\Z")
 _FULL_STOPS = "。！？!?\n"
 _IGNORED = re.compile(r"[\s\"'“”‘’。.,，！!：:]")
 

@@ -30,10 +30,11 @@ _stemmer = snowballstemmer.stemmer("english")
 
 
 def language_of(text: str) -> Language:
-    """Chinese where a good part of the letters are Han characters, else English."""
+    """English where its small words are and Han characters are few; a Chinese question may be full of English names."""
     han = len(_HAN.findall(text))
-    latin = len(re.findall(r"[A-Za-z]+", text))
-    return "zh" if han * 2 > latin else "en"
+    latin = [word.lower() for word in re.findall(r"[A-Za-z]+", text)]
+    is_english = han <= len(latin) if any(word in _EN_EMPTY for word in latin) else han == 0
+    return "en" if is_english else "zh"
 
 
 @lru_cache(maxsize=4096)

@@ -10,6 +10,7 @@ from chains.language import language_of, numbers, terms
     [
         ("工作温度是多少？", "zh"),
         ("LC-200 的 INT8 算力是多少？", "zh"),
+        ("如何用 docker compose 启动？", "zh"),
         ("What does 云雀 mean?", "en"),
         ("How long is the warranty?", "en"),
         ("42?", "en"),
