@@ -54,7 +54,7 @@ async def _ask(question: str, collection: str, session: str | None, *, as_json: 
 async def _stream(services: Services, asked: dict[str, Any], *, show: bool) -> dict[str, Any]:
     chain = remembering(services.specs["rag"], lambda: services)
     output = AddableDict()
-    async for piece in chain.astream(asked, {"metadata": {CALLER: CLI_CALLER}}):
+    async for piece in chain.astream(asked, {"configurable": {CALLER: CLI_CALLER}}):
         output = output + AddableDict(piece)
         if show and "answer" in piece:
             out.print(piece["answer"], end="", markup=False)

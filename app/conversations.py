@@ -12,7 +12,7 @@ from app.services import Services
 from chains.registry import ChainSpec, validated
 
 CALLER = "larkwise_caller"
-"""The key of a run's metadata that says who asks; only doors set it."""
+"""The key of a run's configurable values that says who asks; every door sets it, whatever a client sent."""
 ANONYMOUS = "anonymous"
 _TURNS = 6
 
@@ -27,7 +27,7 @@ def remembering(spec: ChainSpec, services: Callable[[], Services]) -> Runnable[A
 
     async def answers(values: AsyncIterator[Any], config: RunnableConfig) -> AsyncIterator[Any]:
         value = validated(spec, await _whole(values))
-        caller = str(config.get("metadata", {}).get(CALLER, ANONYMOUS))
+        caller = str(config.get("configurable", {}).get(CALLER, ANONYMOUS))
         database, session_id = services().database, value.get("session_id")
         if session_id:
             value["history"] = await database.history(

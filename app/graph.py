@@ -31,7 +31,8 @@ def make_graph(name: str) -> Graph:
     async def answer(state: dict[str, Any], config: RunnableConfig) -> dict[str, Any]:
         value = {field: state[field] for field in spec.input.model_fields if field in state}
         caller = str(config.get("configurable", {}).get("langgraph_auth_user_id") or ANONYMOUS)
-        output = await chain.ainvoke(value, {**config, "metadata": {**config.get("metadata", {}), CALLER: caller}})
+        known = {**config.get("configurable", {}), CALLER: caller}
+        output = await chain.ainvoke(value, {**config, "configurable": known})
         return dict(output)
 
     graph = StateGraph(_schema(spec, "State", {**_fields(spec.input), **_fields(spec.output)}))

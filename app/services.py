@@ -42,8 +42,8 @@ async def open_services(settings: Settings, *, progress: Progress = no_progress)
     Raises:
         ModelError, CollectionError, ChainError, SQLAlchemyError: a part cannot be had.
     """
-    specs = chain_specs(settings)
-    weights = open_weights(settings, progress=progress)
+    specs = await asyncio.to_thread(chain_specs, settings)
+    weights = await asyncio.to_thread(lambda: open_weights(settings, progress=progress))
     async with AsyncExitStack() as closing:
         database = await open_database(settings.database)
         closing.push_async_callback(database.close)
@@ -106,9 +106,13 @@ def open_model(settings: Settings, weights: WeightsStore) -> BaseChatModel:
 
     folder: Path = ready_model_folder(weights, settings.llm_model, progress=weights.progress)
     if settings.llm_provider == "hf-pipeline":
-        return load_pipeline_chat_model(folder, name=settings.llm_model)
+        return load_pipeline_chat_model(folder, name=settings.llm_model, max_tokens=settings.answer_tokens)
     return load_local_chat_model(
-        folder, name=settings.llm_model, threads=settings.llm_threads, timeout=settings.request_timeout_s
+        folder,
+        name=settings.llm_model,
+        threads=settings.llm_threads,
+        timeout=settings.request_timeout_s,
+        max_tokens=settings.answer_tokens,
     )
 
 

@@ -11,7 +11,6 @@ from langserve import add_routes
 from starlette.concurrency import run_in_threadpool
 
 from app.conversations import CALLER
-from app.observability import request_id_of
 from app.security import caller_of
 from app.services import Services
 from chains.errors import InvalidInput
@@ -39,7 +38,6 @@ def mount(app: FastAPI, spec: ChainSpec, chain: Runnable[Any, Any], services: Ca
         router,
         chain,
         enabled_endpoints=_ENDPOINTS,
-        config_keys=["metadata"],
         per_req_config_modifier=_with_caller,
     )
     app.include_router(router, tags=[spec.name])
@@ -69,5 +67,4 @@ def _checks(spec: ChainSpec, services: Callable[[], Services]) -> Callable[[Requ
 
 def _with_caller(config: dict[str, Any], request: Request) -> dict[str, Any]:
     """Who asks is never taken from the body."""
-    metadata = {CALLER: caller_of(request), "request_id": request_id_of(request.scope)}
-    return {**config, "metadata": metadata}
+    return {**config, "configurable": {**config.get("configurable", {}), CALLER: caller_of(request)}}

@@ -70,6 +70,7 @@ class Settings(BaseSettings):
     llm_threads: int | None = Field(
         None, ge=1, description="Threads for one step of the model; all cores where it is not set"
     )
+    answer_tokens: int = Field(256, ge=1, le=8192, description="The greatest length of a chain's answer, in tokens")
     embedding_model: str = Field(
         "use-multilingual-v3", description="A name from `larkwise models list`, a hub name, or a folder"
     )

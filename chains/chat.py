@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from chains.fields import as_field
 from chains.language import language_of
 from chains.prompts import CHAT
-from chains.rag import MAX_QUESTION
+from chains.rag import MAX_QUESTION, SessionId
 from chains.registry import Chain, ChainSpec, Parts
 
 _REMEMBERED_TURNS = 4
@@ -25,7 +25,7 @@ class Message(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     question: str = Field(max_length=MAX_QUESTION, description="At most 2048 characters")
-    session_id: str | None = Field(None, max_length=128, description="Keeps a conversation's turns together")
+    session_id: SessionId = Field("", max_length=128, description="Keeps a conversation's turns together")
 
     @field_validator("question")
     @classmethod

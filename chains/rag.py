@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import uuid
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
-from typing import Any
+from typing import Annotated, Any
 
 from langchain_core.language_models import BaseChatModel
 from langchain_core.output_parsers import StrOutputParser
@@ -16,7 +16,7 @@ from langchain_core.runnables import (
 )
 from langchain_core.runnables.utils import AddableDict
 from langchain_core.vectorstores import VectorStore
-from pydantic import BaseModel, ConfigDict, Field, field_validator
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
 from chains import confidence, retrieval
 from chains.answers import Citation, Source
@@ -30,6 +30,10 @@ from chains.rewriting import standalone_question
 MAX_QUESTION = 2048
 
 
+SessionId = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
+"""May be left out, empty or null; a plain string in the schema, since the playground cannot show a choice of types."""
+
+
 class Question(BaseModel):
     """A question in the asker's own words."""
 
@@ -37,7 +41,7 @@ class Question(BaseModel):
 
     question: str = Field(max_length=MAX_QUESTION, description="The question, at most 2048 characters")
     collection: str = Field("default", description="The set of documents to answer from")
-    session_id: str | None = Field(None, max_length=128, description="Keeps a conversation's turns together")
+    session_id: SessionId = Field("", max_length=128, description="Keeps a conversation's turns together")
 
     @field_validator("question")
     @classmethod
@@ -122,11 +126,7 @@ class _Answering:
 
     def chain(self, model: BaseChatModel) -> Runnable[dict[str, str], str]:
         may_refuse = self._answerable < confidence.ANSWER_FROM
-        return (
-            rag_prompt(self._language, may_refuse=may_refuse)
-            | model.bind(temperature=0, max_tokens=256)
-            | StrOutputParser()
-        )
+        return rag_prompt(self._language, may_refuse=may_refuse) | model.bind(temperature=0) | StrOutputParser()
 
     def feed(self, piece: str) -> Iterator[AddableDict]:
         yield from _text(self._composer.feed(piece))

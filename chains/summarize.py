@@ -40,7 +40,7 @@ class Summary(BaseModel):
 
 def build(parts: Parts) -> Chain:
     """From {"text"} to {"summary"}; the last step streams."""
-    model = parts.model.bind(temperature=0, max_tokens=256)
+    model = parts.model.bind(temperature=0)
 
     def summarize(text: str) -> Runnable[dict[str, str], str]:
         return summarize_prompt(language_of(text)) | model | StrOutputParser()

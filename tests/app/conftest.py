@@ -29,6 +29,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Setti
         offline=True,
         llm_model="smollm2-135m-instruct",
         llm_threads=1,
+        answer_tokens=24,
         chains=("examples.echo_chain.echo:SPEC",),
     )
 

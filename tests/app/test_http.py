@@ -7,6 +7,9 @@ from typing import Any
 
 import httpx
 import pytest
+from starlette.requests import Request
+
+from app.security import caller_of
 
 
 def events(text: str) -> list[str]:
@@ -111,13 +114,20 @@ def test_a_session_keeps_its_turns_and_belongs_to_its_caller(url: str) -> None:
     assert "LC-200" not in standalone("那它什么时候断电？", "ben")
 
 
+def caller_of_token(token: str) -> str:
+    return caller_of(Request({"type": "http", "headers": [(b"authorization", f"Bearer {token}".encode())]}))
+
+
 def test_a_caller_cannot_be_forged_in_the_body(url: str) -> None:
     body = {
         "input": {"question": "那它什么时候断电？", "session_id": "s1"},
-        "config": {"metadata": {"larkwise_caller": "token-of-anna"}, "configurable": {"larkwise_caller": "x"}},
+        "config": {"configurable": {"larkwise_caller": caller_of_token("anna")}},
     }
-    answer = httpx.post(f"{url}/rag/invoke", json=body, timeout=60)
-    assert "LC-200" not in answer.json()["output"]["standalone_question"]
+    for path, key in (("invoke", "input"), ("batch", "inputs")):
+        given = body | {key: [body["input"]] if key == "inputs" else body["input"]}
+        answer = httpx.post(f"{url}/rag/{path}", json=given, timeout=60).json()["output"]
+        output = answer[0] if key == "inputs" else answer
+        assert "LC-200" not in output["standalone_question"]
 
 
 def test_no_other_origin_may_call_unless_the_settings_say_so(url: str) -> None:

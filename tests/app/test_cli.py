@@ -1,0 +1,108 @@
+"""The command line, as a person calls it."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from app.settings import Settings
+
+
+def larkwise(settings: Settings, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
+    environment = os.environ | {
+        "LARKWISE_DATA_DIR": str(settings.data_dir),
+        "LARKWISE_CACHE_DIR": str(settings.cache_dir),
+        "LARKWISE_LLM_MODEL": settings.llm_model,
+        "LARKWISE_LLM_THREADS": "1",
+        "LARKWISE_ANSWER_TOKENS": str(settings.answer_tokens),
+        "LARKWISE_OFFLINE": "true",
+        **more,
+    }
+    command = [str(Path(sys.executable).parent / "larkwise"), *arguments]
+    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=120)
+
+
+def output_of(done: subprocess.CompletedProcess[str]) -> dict[str, Any]:
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_ask_answers_with_its_sources_and_keeps_a_session(ingested: Settings) -> None:
+    answer = output_of(larkwise(ingested, "ask", "LC-200 的工作温度是多少？", "--session", "s", "--json"))
+    assert answer["sources"][0]["metadata"]["source"] == "temperature.md"
+    shown = larkwise(ingested, "ask", "那它什么时候断电？", "--session", "s")
+    assert shown.returncode == 0
+    assert "confidence" in shown.stdout
+
+
+def test_search_shows_the_nearest_chunks_without_a_model(ingested: Settings) -> None:
+    done = larkwise(ingested, "search", "returning a card", "--json", LARKWISE_LLM_MODEL="none")
+    assert output_of(done)["results"][0]["metadata"]["source"] == "refunds.md"
+
+
+def test_ingest_reports_and_fails_where_a_file_failed(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "good.md").write_text("# Good\n\nText.\n")
+    (tmp_path / "bad.md").write_bytes(bytes(range(256)) * 9)
+    done = larkwise(settings, "ingest", str(tmp_path), "-c", "mixed", "--json")
+    report = json.loads(done.stdout)
+    assert (done.returncode, report["added"]) == (1, ["good.md"])
+    assert report["failed"][0]["path"] == "bad.md"
+    assert "save it as UTF-8" in done.stderr
+    assert output_of(larkwise(settings, "collections", "list", "--json"))["collections"][-1]["name"] == "mixed"
+    assert larkwise(settings, "collections", "delete", "mixed", "--yes").returncode == 0
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("ask", ""), "question"),
+        (("ask", "x" * 2049), "2048"),
+        (("ask", "?", "-c", "nowhere"), "there is no collection 'nowhere'"),
+        (("ingest", "/no/such/folder"), "/no/such/folder does not exist"),
+        (("search", "?", "-c", "../x"), "cannot name a collection"),
+        (("models", "pull", "gpt-9"), "there is no model 'gpt-9'"),
+        (("collections", "delete", "nowhere", "--yes"), "nowhere"),
+    ],
+)
+def test_what_cannot_be_done_is_one_sentence_and_no_traceback(
+    ingested: Settings, arguments: tuple[str, ...], words: str
+) -> None:
+    done = larkwise(ingested, *arguments)
+    assert done.returncode == 1
+    assert words in done.stderr
+    assert "Traceback" not in done.stderr
+
+
+def test_a_wrong_command_is_a_usage_error(settings: Settings) -> None:
+    assert larkwise(settings, "ingest").returncode == 2
+    assert larkwise(settings, "fly").returncode == 2
+
+
+def test_an_unknown_setting_stops_every_command(settings: Settings) -> None:
+    done = larkwise(settings, "doctor", LARKWISE_PROT="1")
+    assert done.returncode == 1
+    assert "LARKWISE_PROT" in done.stderr
+
+
+def test_another_embedding_model_is_refused_with_what_to_do(ingested: Settings) -> None:
+    done = larkwise(ingested, "search", "returns", LARKWISE_EMBEDDING_MODEL="all-minilm-l6-v2")
+    assert done.returncode == 1
+    assert "LARKWISE_EMBEDDING_MODEL=use-multilingual-v3" in done.stderr
+
+
+def test_models_are_listed_with_their_licences_and_verified(settings: Settings) -> None:
+    rows = {row["name"]: row for row in output_of(larkwise(settings, "models", "list", "--json"))["models"]}
+    assert rows["smollm2-135m-instruct"]["state"] == "ready"
+    assert "research" in rows["m3e-small"]["licence"]
+    assert larkwise(settings, "models", "verify", "smollm2-135m-instruct").returncode == 0
+
+
+def test_doctor_says_that_everything_is_there(settings: Settings) -> None:
+    assert larkwise(settings, "doctor").returncode == 0
