@@ -25,8 +25,8 @@ from app.cli_ingest import ingest_paths
 from app.services import open_collections, open_weights
 from app.settings import load_settings
 from chains.retrieval import retrieve
-from evals.handbook import HANDBOOK, questions
 
+_HANDBOOK = Path(__file__).parent.parent / "examples" / "handbook"
 _ASKED = ("LC-200 的显存带宽有多大？", "What is the restocking fee for an opened card?", "陪产假有多少天？")
 
 
@@ -43,7 +43,7 @@ class Streamed:
 def main() -> None:
     with tempfile.TemporaryDirectory() as folder:
         settings = load_settings(data_dir=Path(folder))
-        report = ingest_paths(settings, [HANDBOOK], "default")
+        report = ingest_paths(settings, [_HANDBOOK], "default")
         print(f"| ingest the handbook | {report.chunks_written} chunks in {report.seconds:.1f} s |")
         print("|---|---|")
         _search(Path(folder))
@@ -60,7 +60,8 @@ def main() -> None:
 def _search(folder: Path) -> None:
     settings = load_settings(data_dir=folder)
     store = open_collections(settings, open_weights(settings)).open("default")
-    asked = [one.question for one in questions()]
+    lines = (_HANDBOOK / "questions.jsonl").read_text(encoding="utf-8").splitlines()
+    asked = [json.loads(line)["question"] for line in lines]
     retrieve(store, asked[0])  # the first one loads
     vectors, wholes = [], []
     for question in asked:

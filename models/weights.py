@@ -21,6 +21,7 @@ from models.manifest import Manifest, ModelEntry, Source, WeightFile
 from models.sources import Folder, Hub, Progress, SourceFailed
 
 _STAMP = "verified.json"
+_CANNOT_WRITE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.ENOTDIR, errno.EEXIST)
 _PIECE = 1 << 20
 _HELP = (
     "Check the network and pip's index (`pip config list`; PIP_INDEX_URL chooses a mirror), "
@@ -69,6 +70,8 @@ class WeightsStore:
             WeightsUnavailable: no source gave the files, or the disk is full.
         """
         if entry := self.manifest.find(name):
+            if not entry.files:
+                self._installed(entry)
             return self._ensure(entry.name, entry.files, self._sources(entry))
         if is_folder(name):
             return Path(name)
@@ -83,12 +86,13 @@ class WeightsStore:
 
         Raises:
             UnknownModel: the manifest has no such name.
+            WeightsUnavailable: the package that holds it is not installed.
             WeightsCorrupt: a file is missing or has changed.
         """
         entry = self.manifest.entry(name)
         folder = self._folder(name)
         if not entry.files:
-            self._fetch_from(entry.sources[0], (), folder)
+            self._installed(entry)
             return
         if not folder.is_dir():
             raise WeightsCorrupt(f"{name} is not in {self.cache_dir}: `larkwise models pull {name}` fetches it")
@@ -107,14 +111,20 @@ class WeightsStore:
     def _state(self, entry: ModelEntry) -> Literal["ready", "missing", "damaged"]:
         if not entry.files:
             try:
-                entry.sources[0].fetch((), self.cache_dir, no_progress)
-            except SourceFailed:
+                self._installed(entry)
+            except WeightsUnavailable:
                 return "missing"
             return "ready"
         folder = self._folder(entry.name)
         if not folder.exists():
             return "missing"
         return "ready" if _stamp_holds(folder, entry.files) else "damaged"
+
+    def _installed(self, entry: ModelEntry) -> None:
+        try:
+            entry.sources[0].fetch((), self.cache_dir, no_progress)
+        except SourceFailed as error:
+            raise WeightsUnavailable(f"{entry.name}: {error}") from error
 
     def _folder(self, name: str) -> Path:
         return self.cache_dir / "models" / name
@@ -130,9 +140,22 @@ class WeightsStore:
         if _stamp_holds(folder, files):
             return folder
         with full_disk_explained(sum(file.size for file in files), self.cache_dir), locked(folder):
-            if not _stamp_holds(folder, files):  # another process may have fetched it while we waited
+            # another process may have fetched it while we waited
+            if not _stamp_holds(folder, files) and not self._adopt(files, folder):
                 self._fetch(name, files, sources, folder)
         return folder
+
+    def _adopt(self, files: Sequence[WeightFile], folder: Path) -> bool:
+        """Whole files whose dates changed, as a copied cache's do, need no second download."""
+        try:
+            for number, file in enumerate(files):
+                self.progress(f"checking {file.path}", number, len(files))
+                check(folder / file.path, file)
+        except WeightsCorrupt:
+            return False
+        if files:
+            _write_stamp(folder, files)
+        return bool(files)
 
     def _fetch(self, name: str, files: Sequence[WeightFile], sources: Sequence[Source], folder: Path) -> None:
         failures: list[str] = []
@@ -215,7 +238,7 @@ def full_disk_explained(needed: int, where: Path) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES):
+        if error.errno not in _CANNOT_WRITE:
             raise
         raise WeightsUnavailable(
             f"{where} cannot be written ({os.strerror(error.errno)}); {needed / 1e9:.1f} GB are needed: "
@@ -225,7 +248,7 @@ def full_disk_explained(needed: int, where: Path) -> Iterator[None]:
 
 def _write_stamp(folder: Path, files: Iterable[WeightFile]) -> None:
     expected = {file.path: file.sha256 for file in files}
-    found = [path for path in folder.rglob("*") if path.is_file()]
+    found = [path for path in folder.rglob("*") if path.is_file() and path != folder / _STAMP]
     stamp = {}
     for path in found:
         name = path.relative_to(folder).as_posix()
@@ -242,6 +265,16 @@ def _stamp_holds(folder: Path, files: Sequence[WeightFile]) -> bool:
         return right_hashes and all(_unchanged(folder / name, seen) for name, seen in stamp.items())
     except (OSError, ValueError, KeyError, TypeError):
         return False
+
+
+def checked_hash(path: Path) -> str | None:
+    """The sha256 that a file of a model's folder had when it was checked; None where nobody knew what it should be."""
+    try:
+        stamp = json.loads((path.parent / _STAMP).read_text(encoding="utf-8"))
+        found = stamp[path.name]["sha256"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return str(found) if found else None
 
 
 def _unchanged(path: Path, seen: dict[str, int]) -> bool:

