@@ -52,6 +52,7 @@ def _summary(report: IngestReport) -> None:
             ("added", report.added),
             ("changed", report.changed),
             ("unchanged", report.unchanged),
+            ("removed", report.removed),
             ("failed", report.failed),
             ("skipped", report.skipped),
         )

@@ -46,7 +46,7 @@ def pull(names: NameArguments = None) -> None:
         weights = open_weights(settings, progress=progress)
         for name in names or [settings.llm_model, settings.embedding_model]:
             entry = weights.manifest.find(name)
-            if entry and "research" in entry.licence:
+            if entry and not entry.is_free:
                 err.print(f"{name}: licence: {entry.licence}", markup=False)
             folder = ready_model_folder(weights, name, progress=progress)
             err.print(f"{name} is ready in {folder}", markup=False)

@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.middleware.gzip import GZipMiddleware
+from fastapi_offline import FastAPIOffline
 
 from app import errors, serving
 from app.conversations import remembering
@@ -46,7 +47,7 @@ def create_app(settings: Settings, *, services: Services | None = None) -> FastA
                 yield
         app.state.services = None
 
-    app = FastAPI(
+    app = FastAPIOffline(
         title="larkwise",
         version=VERSION,
         description=_DESCRIPTION,

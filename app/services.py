@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -20,6 +21,8 @@ from ingest.splitter import SplitterSettings
 from models.manifest import load_manifest
 from models.sources import Progress
 from models.weights import WeightsStore, no_progress
+
+logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +94,9 @@ def open_embeddings(name: str, weights: WeightsStore) -> Embeddings:
     """
     from models.embeddings import EMBEDDED, EmbeddedEncoder, load_sentence_transformer
 
+    entry = weights.manifest.find(name)
+    if entry and not entry.is_free:
+        logger.warning("the embedding model %s is for %s", name, entry.licence)
     folder = weights.ensure(name)
     return EmbeddedEncoder() if name == EMBEDDED else load_sentence_transformer(folder)
 

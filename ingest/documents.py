@@ -39,6 +39,8 @@ class IngestReport:
     added: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     unchanged: tuple[str, ...] = ()
+    removed: tuple[str, ...] = ()
+    """Documents that were below a folder and are gone from the disk."""
     failed: tuple[Refused, ...] = ()
     skipped: tuple[Refused, ...] = field(default=())
     """Files that no loader reads."""

@@ -13,7 +13,7 @@ from langchain_core.documents import Document
 
 from ingest.documents import IngestReport, Refused
 from ingest.errors import DocumentError, UnreadableDocument
-from ingest.files import SourceFile, list_files
+from ingest.files import FileList, SourceFile, list_files
 from ingest.loaders.table import load
 from ingest.splitter import SplitterSettings, split
 from ingest.stores.faiss import FaissStore, StoredDocument
@@ -45,7 +45,8 @@ def ingest(store: FaissStore, paths: Sequence[Path], *, splitter: SplitterSettin
     """
     Bring files and folders into a collection; a file that cannot be read is reported, and the others go in.
 
-    A file that has not changed since it was ingested is not read again; a changed one replaces its chunks.
+    A file that has not changed since it was ingested is not read again; a changed one replaces its chunks; one that
+    is gone from a folder that is ingested again is removed.
 
     Raises:
         PathNotFound, NothingToIngest: there is nothing to work on.
@@ -62,12 +63,14 @@ def ingest(store: FaissStore, paths: Sequence[Path], *, splitter: SplitterSettin
             progress(file.source, number, len(listed.files))
             prepared += _prepare(file, known, splitter, tally)
         _commit(store, prepared, tally)
+    removed = _remove_vanished(store, listed, known)
     progress("", len(listed.files), len(listed.files))
     return IngestReport(
         collection=store.folder.name,
         added=tuple(tally.added),
         changed=tuple(tally.changed),
         unchanged=tuple(tally.unchanged),
+        removed=removed,
         failed=tuple(tally.failed),
         skipped=listed.skipped,
         chunks_written=tally.chunks,
@@ -126,6 +129,19 @@ def _commit(store: FaissStore, prepared: list[_Prepared], tally: _Tally) -> None
     for one in prepared:
         (tally.changed if one.known else tally.added).append(one.document.source)
     tally.chunks += len(chunks)
+
+
+def _remove_vanished(store: FaissStore, listed: FileList, known: dict[str, StoredDocument]) -> tuple[str, ...]:
+    """An answer must not rest on a document that somebody has deleted."""
+    gone = [
+        document
+        for document in known.values()
+        if any(Path(document.path).is_relative_to(root) for root in listed.roots) and not Path(document.path).exists()
+    ]
+    if gone:
+        with store.writing() as change:
+            change.forget += [document.id for document in gone]
+    return tuple(sorted(document.source for document in gone))
 
 
 def embedding_text(chunk: Document) -> str:

@@ -79,6 +79,10 @@ class LocalChatModel(BaseChatModel):
         params["ls_provider"] = "larkwise"
         return params
 
+    def is_alive(self) -> bool:
+        """Whether the engine behind it still works."""
+        return self._engine().is_alive()
+
     def get_num_tokens(self, text: str) -> int:
         """How many of the model's own tokens `text` has."""
         return len(self._ids(text))

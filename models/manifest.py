@@ -49,6 +49,11 @@ class ModelEntry(BaseModel):
     files: tuple[WeightFile, ...] = ()
     sources: tuple[Source, ...]
 
+    @property
+    def is_free(self) -> bool:
+        """Whether it may be used for anything."""
+        return "research" not in self.licence
+
     @computed_field  # type: ignore[prop-decorator]  # as pydantic documents it
     @property
     def size(self) -> int:

@@ -5,7 +5,6 @@ from __future__ import annotations
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request
-from langchain_core.messages import HumanMessage
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
@@ -13,6 +12,7 @@ from app.dependencies import services_of
 from app.errors import RESPONSES, NotReady
 from app.version import VERSION
 from ingest.errors import CollectionError
+from models.chat import LocalChatModel
 
 router = APIRouter(tags=["health"], responses=RESPONSES)
 
@@ -55,7 +55,8 @@ async def ready(app: AppOf) -> dict[str, Any]:
         names = await run_in_threadpool(services.collections.names)
         for name in names:
             await run_in_threadpool(services.collections.open(name).count)
-        await run_in_threadpool(services.model.get_num_tokens_from_messages, [HumanMessage("?")])
     except (SQLAlchemyError, CollectionError) as error:
         raise NotReady(f"not ready: {error}") from error
+    if isinstance(services.model, LocalChatModel) and not services.model.is_alive():
+        raise NotReady("not ready: the model's engine has ended; restart larkwise")
     return {"status": "ready", "model_loaded": True, "collections": names}

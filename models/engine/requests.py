@@ -77,4 +77,7 @@ class Engine(Protocol):
             RuntimeError: the engine is closed.
         """
 
+    def is_alive(self) -> bool:
+        """Whether requests are still being worked on."""
+
     def close(self) -> None: ...

@@ -65,6 +65,9 @@ class SequentialEngine:
         self._submissions.put(submission)
         return submission
 
+    def is_alive(self) -> bool:
+        return self._thread.is_alive() and not self._closing.is_set()
+
     def close(self) -> None:
         self._closing.set()
         self._submissions.put(None)

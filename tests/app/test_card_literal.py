@@ -38,5 +38,6 @@ async def test_it_answers_end_to_end(tmp_path: Path, cache_dir: Path) -> None:
             output = answer.json()["output"]
             assert output["sources"][0]["metadata"]["source"] == "refunds.md"
             assert output["answer"]
+            assert (await client.get("/health/ready")).json()["status"] == "ready"
             text = await client.post("/generate", json={"prompt": "Say hello.", "max_tokens": 8}, timeout=120)
             assert text.json()["usage"]["completion_tokens"] > 0

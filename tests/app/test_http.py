@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import logging
+import re
+import time
 from typing import Any
 
 import httpx
@@ -144,6 +147,15 @@ def test_large_answers_are_packed_and_small_ones_are_not(url: str) -> None:
 def test_a_request_id_comes_back_unless_it_could_forge_a_log_line(url: str) -> None:
     assert httpx.get(f"{url}/health", headers={"X-Request-ID": "abc-1"}).headers["X-Request-ID"] == "abc-1"
     assert httpx.get(f"{url}/health", headers={"X-Request-ID": "a b"}).headers["X-Request-ID"] != "a b"
+
+
+def test_every_request_is_one_log_line_with_its_id(url: str, caplog: pytest.LogCaptureFixture) -> None:
+    with caplog.at_level(logging.INFO, logger="larkwise.requests"):
+        httpx.get(f"{url}/health/live", headers={"X-Request-ID": "line-1"})
+        while not (lines := [record.getMessage() for record in caplog.records if "line-1" in record.getMessage()]):
+            time.sleep(0.01)  # the line is written after the answer has gone
+    (line,) = lines
+    assert re.fullmatch(r"GET /health/live 200 \d+\.\d{3}s line-1", line)
 
 
 def test_an_unknown_path_is_a_404_with_an_error_body(url: str) -> None:

@@ -16,6 +16,7 @@ import httpx
 import pytest
 
 from app.settings import Settings
+from examples.echo_chain import echo
 
 ROOT = Path(__file__).parents[2]
 ASKED = {"question": "Within how many days can a card be returned for a full refund?"}
@@ -53,6 +54,13 @@ def platform(ingested: Settings, tmp_path_factory: pytest.TempPathFactory) -> It
             process.terminate()
             process.wait()
             shutil.rmtree(ROOT / ".langgraph_api", ignore_errors=True)
+
+
+def test_a_chain_of_ones_own_is_a_graph_by_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LARKWISE_CHAINS", "examples.echo_chain.echo:SPEC")
+    graph = echo.graph()
+    assert graph.name == "echo"
+    assert set(graph.get_output_jsonschema()["properties"]) == {"text", "echo"}
 
 
 def _answers(url: str) -> bool:

@@ -39,3 +39,12 @@ def test_a_question_that_is_typed_is_answered_while_one_looks(url: str, page: Pa
     assert [address for address in failed if "favicon" not in address] == []
     if folder := os.environ.get("TEST_PICTURES"):
         page.screenshot(path=f"{folder}/playground.png", full_page=True)
+
+
+@pytest.mark.parametrize(("path", "words"), [("/docs", "/rag/invoke"), ("/redoc", "larkwise")])
+def test_the_documentation_pages_need_no_other_host(url: str, page: Page, path: str, words: str) -> None:
+    asked: list[str] = []
+    page.on("request", lambda request: asked.append(request.url))
+    page.goto(url + path)
+    page.get_by_text(words).first.wait_for(timeout=30_000)
+    assert [address for address in asked if not address.startswith((url, "data:", "blob:"))] == []

@@ -72,6 +72,16 @@ def test_ingesting_again_works_on_what_changed_only(
     assert not any("First" in document.page_content for document in store.similarity_search("x", k=10))
 
 
+def test_a_document_that_is_gone_from_its_folder_is_removed(store: FaissStore, folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "elsewhere.md").write_text("# Elsewhere\n\nStays.\n")
+    run(store, folder, tmp_path / "elsewhere.md")
+    (folder / "a.md").unlink()
+    (tmp_path / "elsewhere.md").unlink()  # not below the folder: nobody has said anything about it
+    assert run(store, folder).removed == ("a.md",)
+    assert {document.source for document in store.documents()} == {"sub/b.txt", "elsewhere.md"}
+    assert store.count() == 2
+
+
 def test_another_splitter_counts_as_a_change(store: FaissStore, folder: Path) -> None:
     run(store, folder)
     assert set(run(store, folder, splitter=SplitterSettings(100, 10)).changed) == {"a.md", "sub/b.txt"}

@@ -199,7 +199,9 @@ def test_closing_ends_what_runs_and_refuses_what_comes(smollm2_folder: Path) -> 
             done.set()
 
     model.engine.submit(CompletionRequest(prompt_ids=(1, 2, 3), max_tokens=2000), on_event)
+    assert model.is_alive()
     close_chat_model(model)
+    assert not model.is_alive()
     assert done.wait(10)
     assert isinstance(events[-1], Finished)
     assert events[-1].reason == "cancelled"
