@@ -12,6 +12,7 @@ from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from models.errors import WeightsInvalid
 from models.sources import Progress
+from models.transformers_output import silence
 from models.weights import WeightsStore, checked_hash, full_disk_explained, locked, no_progress, replacing
 
 _STAMP = "converted.json"
@@ -52,6 +53,7 @@ def convert_gguf(gguf: Path, into: Path) -> None:
     Raises:
         WeightsInvalid: transformers cannot read the file.
     """
+    silence()
     try:
         tokenizer = AutoTokenizer.from_pretrained(gguf.parent, gguf_file=gguf.name)
         model: Any = AutoModelForCausalLM.from_pretrained(gguf.parent, gguf_file=gguf.name, dtype=torch.bfloat16)

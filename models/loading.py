@@ -8,12 +8,12 @@ from typing import Any
 
 import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
-from transformers.utils import logging as transformers_logging
 
 from models.chat import LocalChatModel, stop_ids_of
 from models.engine.requests import Engine
 from models.engine.sequential import SequentialEngine
 from models.errors import WeightsInvalid
+from models.transformers_output import silence
 
 
 def load_local_chat_model(
@@ -29,7 +29,7 @@ def load_local_chat_model(
         WeightsInvalid: the folder does not hold a model that transformers can load, or it cannot chat.
     """
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    transformers_logging.disable_progress_bar()  # type: ignore[no-untyped-call]  # it writes over whatever a terminal shows
+    silence()
     try:
         tokenizer = AutoTokenizer.from_pretrained(folder)
         model: Any = AutoModelForCausalLM.from_pretrained(folder, dtype=dtype or torch.bfloat16)

@@ -147,6 +147,8 @@ class WeightsStore:
 
     def _adopt(self, files: Sequence[WeightFile], folder: Path) -> bool:
         """Whole files whose dates changed, as a copied cache's do, need no second download."""
+        if not folder.is_dir():
+            return False
         try:
             for number, file in enumerate(files):
                 self.progress(f"checking {file.path}", number, len(files))
