@@ -42,9 +42,7 @@ def test_a_question_that_is_typed_is_answered_while_one_looks(url: str, page: Pa
 
 
 @pytest.mark.parametrize(("path", "words"), [("/docs", "/rag/invoke"), ("/redoc", "larkwise")])
-def test_the_documentation_pages_need_no_other_host(url: str, page: Page, path: str, words: str) -> None:
-    asked: list[str] = []
-    page.on("request", lambda request: asked.append(request.url))
+def test_the_documentation_pages_work_behind_a_firewall(url: str, page: Page, path: str, words: str) -> None:
+    page.route(lambda address: not address.startswith((url, "data:", "blob:")), lambda route: route.abort())
     page.goto(url + path)
     page.get_by_text(words).first.wait_for(timeout=30_000)
-    assert [address for address in asked if not address.startswith((url, "data:", "blob:"))] == []
