@@ -22,10 +22,16 @@ class Composer:
 
     The model's own markers are taken out (it puts them anywhere); a sentence gets one before its full stop where a
     source shares its words and numbers. A refusal is told from an answer before any of it is shown.
+
+    Where it is `doubtful` that the sources answer at all, nothing is shown until a sentence is supported, and an answer
+    without one becomes a refusal.
     """
 
-    def __init__(self, sources: Sequence[Source], language: Language) -> None:
+    def __init__(self, sources: Sequence[Source], language: Language, *, doubtful: bool = False) -> None:
         self._sources = sources
+        self._doubtful = doubtful
+        self._unproven = ""
+        """Text that waits for a supported sentence."""
         self._refusal = REFUSALS[language]
         self._raw = ""
         """What has come and could not be judged yet."""
@@ -47,7 +53,7 @@ class Composer:
             if _may_become_refusal(self._raw):
                 return ""
             self._begun = True
-        return self._show(final=False)
+        return self._proven(self._show(final=False))
 
     def end(self) -> str:
         """What is left when the model has ended; an answer without any text is a refusal."""
@@ -55,12 +61,22 @@ class Composer:
             return ""
         if not self._begun and (_may_become_refusal(self._raw) or not self._raw.strip()):
             return self._refuse()
-        return self._show(final=True)
+        text = self._proven(self._show(final=True))
+        return self._refuse() if self._doubtful and not self.citations else text
 
     @property
     def supported_share(self) -> float:
         """The part of the sentences that carry a citation."""
         return len(self.citations) / self._sentences if self._sentences else 0.0
+
+    def _proven(self, text: str) -> str:
+        if not self._doubtful:
+            return text
+        self._unproven += text
+        if not self.citations:
+            return ""
+        shown, self._unproven = self._unproven, ""
+        return shown
 
     def _refuse(self) -> str:
         self.refused, self._raw = True, ""

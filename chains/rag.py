@@ -106,9 +106,10 @@ class _Answering:
         self._found: Sequence[retrieval.Found] = value["found"]
         self._language = language_of(self._question)
         self._sources = [retrieval.as_source(one) for one in self._found]
-        self._composer = Composer(self._sources, self._language)
         seen = confidence.evidence(self._standalone, self._found)
         self._answerable = confidence.answerable(seen, Calibration())
+        self._doubtful = self._answerable < confidence.ANSWER_FROM
+        self._composer = Composer(self._sources, self._language, doubtful=self._doubtful)
 
     @property
     def worth_asking(self) -> bool:
@@ -125,8 +126,7 @@ class _Answering:
         }
 
     def chain(self, model: BaseChatModel) -> Runnable[dict[str, str], str]:
-        may_refuse = self._answerable < confidence.ANSWER_FROM
-        return rag_prompt(self._language, may_refuse=may_refuse) | model.bind(temperature=0) | StrOutputParser()
+        return rag_prompt(self._language, may_refuse=self._doubtful) | model.bind(temperature=0) | StrOutputParser()
 
     def feed(self, piece: str) -> Iterator[AddableDict]:
         yield from _text(self._composer.feed(piece))

@@ -70,6 +70,20 @@ def test_an_answer_that_begins_like_a_refusal_is_shown_whole() -> None:
     assert not composer.refused
 
 
+def test_in_doubt_nothing_is_shown_before_a_sentence_is_supported() -> None:
+    composer = Composer(SOURCES, "zh", doubtful=True)
+    assert composer.feed("大家好，我来回答。工作温度") == ""
+    assert composer.feed("为 5 到 45 °C。") + composer.end() == "大家好，我来回答。工作温度为 5 到 45 °C[1]。"
+    assert not composer.refused
+
+
+def test_in_doubt_an_answer_that_nothing_supports_becomes_a_refusal() -> None:
+    composer = Composer(SOURCES, "zh", doubtful=True)
+    assert composer.feed("霁虹桥的设计师是吴作人。") == ""
+    assert composer.end() == "根据现有资料无法回答此问题"
+    assert composer.refused
+
+
 @given(
     text=st.text(alphabet="ab 12.。[]【】\n，工作温度根据现有资料无法", max_size=60),
     cuts=st.lists(st.integers(0, 60), max_size=8),
