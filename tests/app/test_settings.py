@@ -53,6 +53,13 @@ def test_a_bad_value_is_named_and_not_shown(monkeypatch: pytest.MonkeyPatch, nam
     assert f"'{value}'" not in str(raised.value)
 
 
+def test_an_empty_variable_is_as_good_as_none(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("LARKWISE_LLM_THREADS", "")
+    monkeypatch.setenv("LARKWISE_WEIGHTS_FOLDER", "")
+    settings = load_settings(env_file=Path("nowhere"))
+    assert (settings.llm_threads, settings.weights_folder) == (None, None)
+
+
 def test_a_password_is_never_printed(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("LARKWISE_DATABASE_URL", "postgresql://user:geheim@host/db")
     monkeypatch.setenv("LARKWISE_PORT", "x")
