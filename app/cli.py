@@ -12,6 +12,7 @@ from app.cli_ingest import ingest
 from app.cli_models import models
 from app.cli_serve import doctor, serve
 from app.cli_terminal import say_error
+from app.database import DatabaseUnavailable
 from app.settings import SettingsError
 from chains.errors import ChainError
 from ingest.errors import IngestError
@@ -37,7 +38,7 @@ def main() -> None:
     """Our errors are sentences, not tracebacks."""
     try:
         cli()
-    except (SettingsError, IngestError, ModelError, ChainError) as error:
+    except (SettingsError, DatabaseUnavailable, IngestError, ModelError, ChainError) as error:
         say_error(str(error))
         sys.exit(1)
     except KeyboardInterrupt:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import platform
 import shutil
 from pathlib import Path
@@ -12,6 +13,7 @@ import uvicorn
 
 from app.cli_ingest import ingest_paths
 from app.cli_terminal import err, out, progress_bar
+from app.database import open_database
 from app.observability import configure_logging
 from app.services import chain_specs, open_weights
 from app.settings import Settings, load_settings
@@ -32,11 +34,18 @@ def serve(
     given: dict[str, Any] = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     settings = load_settings(**given)
     specs = chain_specs(settings)
+    asyncio.run(_check_database(settings))
     with progress_bar() as progress:
         _prepare(open_weights(settings, progress=progress), settings)
     if example and not any((settings.data_dir / "collections").glob("*/collection.sqlite3")):
         ingest_paths(settings, [example], "default")
     _run(settings, list(specs))
+
+
+async def _check_database(settings: Settings) -> None:
+    """What is wrong with it should be a sentence here, and not a traceback out of the server."""
+    database = await open_database(settings.database)
+    await database.close()
 
 
 def _prepare(weights: WeightsStore, settings: Settings) -> None:

@@ -12,6 +12,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import JSON, DateTime, ForeignKey, Index, String, Text, create_engine, event, select, text
 from sqlalchemy.engine import URL, make_url
+from sqlalchemy.exc import ArgumentError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -19,6 +20,10 @@ from chains.answers import Turn
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _SYNCHRONOUS = {"sqlite+aiosqlite": "sqlite", "postgresql+asyncpg": "postgresql+psycopg"}
+
+
+class DatabaseUnavailable(Exception):
+    """The database cannot be opened; the message names it without its password."""
 
 
 class Base(DeclarativeBase):
@@ -155,11 +160,21 @@ async def open_database(url: str) -> Database:
     Connect, and bring the tables to the newest form.
 
     Raises:
-        sqlalchemy.exc.SQLAlchemyError: the database cannot be reached.
+        DatabaseUnavailable: it cannot be reached, or the URL is none.
     """
-    parsed = make_url(url)
-    await asyncio.to_thread(_migrate, parsed)
-    engine = create_async_engine(parsed)
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise DatabaseUnavailable("LARKWISE_DATABASE_URL is not a URL that SQLAlchemy reads") from error
+    try:
+        await asyncio.to_thread(_migrate, parsed)
+        engine = create_async_engine(parsed)
+    except (SQLAlchemyError, OSError, ImportError) as error:
+        shown = parsed.render_as_string(hide_password=True)
+        reason = str(error).splitlines()[0]
+        raise DatabaseUnavailable(
+            f"the database {shown} cannot be opened ({reason}): check LARKWISE_DATABASE_URL"
+        ) from error
     if parsed.get_backend_name() == "sqlite":
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
     return Database(engine)

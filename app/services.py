@@ -43,7 +43,7 @@ async def open_services(settings: Settings, *, progress: Progress = no_progress)
     Load everything; the model is loaded in a thread, so that the event loop goes on.
 
     Raises:
-        ModelError, CollectionError, ChainError, SQLAlchemyError: a part cannot be had.
+        ModelError, CollectionError, ChainError, DatabaseUnavailable: a part cannot be had.
     """
     specs = await asyncio.to_thread(chain_specs, settings)
     weights = await asyncio.to_thread(lambda: open_weights(settings, progress=progress))

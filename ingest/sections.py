@@ -7,6 +7,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 _HEADING = re.compile(r"^(#{1,6})\s+(.+?)\s*#*\s*$")
+_UNDERLINED = re.compile(r"(?:(?<=\n\n)|\A)([^\s#>|`~*+-][^\n]*)\n(=+|-{3,})[ \t]*(?=\n|\Z)")
+"""A paragraph of one line with "===" or "---" below it is a heading too."""
 _FENCE = re.compile(r"^\s*(```|~~~)")
 _FRONT_MATTER = re.compile(r"\A---\n(.*?)\n---\n", re.DOTALL)
 _FRONT_TITLE = re.compile(r"^title:\s*[\"']?(.+?)[\"']?\s*$", re.MULTILINE)
@@ -25,7 +27,7 @@ def sections(markdown: str) -> Iterator[Section]:
     path: list[tuple[int, str]] = []
     lines: list[str] = []
     fence = ""
-    for line in _FRONT_MATTER.sub("", markdown, count=1).splitlines():
+    for line in _UNDERLINED.sub(_with_hashes, _FRONT_MATTER.sub("", markdown, count=1)).splitlines():
         if mark := _FENCE.match(line):
             fence = "" if fence == mark[1] else fence or mark[1]
         heading = None if fence else _HEADING.match(line)
@@ -45,6 +47,10 @@ def title_of(markdown: str) -> str:
         return title[1]
     first = next((section.headings for section in sections(markdown) if section.headings), ())
     return first[0] if first else ""
+
+
+def _with_hashes(heading: re.Match[str]) -> str:
+    return f"{'#' if heading[2][0] == '=' else '##'} {heading[1]}"
 
 
 def _section(path: list[tuple[int, str]], lines: list[str]) -> Iterator[Section]:

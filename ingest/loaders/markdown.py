@@ -10,7 +10,7 @@ from langchain_core.documents import Document
 from langchain_core.documents.base import Blob
 
 from ingest.loaders.encoding import decode
-from ingest.sections import sections, title_of
+from ingest.sections import Section, sections, title_of
 
 
 class MarkdownParser(BaseBlobParser):
@@ -22,8 +22,9 @@ class MarkdownParser(BaseBlobParser):
 
 
 def section_documents(markdown: str, *, fallback_title: str) -> Iterator[Document]:
-    """The sections of a Markdown text, each a document that knows its headings."""
+    """The sections of a Markdown text, each a document that knows its headings; the whole where all is headings."""
     title = title_of(markdown) or fallback_title
-    for section in sections(markdown):
+    found = list(sections(markdown)) or [Section((), markdown.strip())]
+    for section in found:
         headings = [heading for heading in section.headings if heading != title]
         yield Document(section.text, metadata={"title": title, "headings": " > ".join(headings)})

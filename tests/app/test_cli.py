@@ -80,6 +80,18 @@ def test_what_cannot_be_done_is_one_sentence_and_no_traceback(
     assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("address", ["nonsense", "sqlite+aiosqlite:////proc/no/x.db", "nosuch://u:geheim@h/db"])
+@pytest.mark.parametrize("command", [("ask", "?"), ("serve",)])
+def test_a_database_that_cannot_be_opened_is_named_without_its_password(
+    ingested: Settings, command: tuple[str, ...], address: str
+) -> None:
+    done = larkwise(ingested, *command, LARKWISE_DATABASE_URL=address)
+    assert done.returncode == 1
+    assert "LARKWISE_DATABASE_URL" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "geheim" not in done.stderr
+
+
 def test_a_wrong_command_is_a_usage_error(settings: Settings) -> None:
     assert larkwise(settings, "ingest").returncode == 2
     assert larkwise(settings, "fly").returncode == 2

@@ -41,6 +41,19 @@ def test_markdown_sections_know_their_headings_and_title() -> None:
     assert section.metadata == {"title": "部署指南", "headings": "环境要求"}
 
 
+def test_underlined_headings_are_headings() -> None:
+    sections = load("手册\r\n===\r\n\r\n第一段。\r\n\r\n费用\r\n---\r\n\r\n七元。\r\n\r\n| a |\n---\n".encode(), "a.md")
+    assert [section.metadata for section in sections] == [
+        {"title": "手册", "headings": ""},
+        {"title": "手册", "headings": "费用"},
+    ]
+
+
+def test_a_file_of_headings_only_can_still_be_found() -> None:
+    (section,) = load("# 目录\n\n## 差旅制度\n".encode(), "a.md")
+    assert "差旅制度" in section.page_content
+
+
 def test_a_hash_in_a_code_fence_is_no_heading() -> None:
     sections = load(b"# A\n\n```sh\n# not a heading\nls\n```\n\n## B\n\ntext\n", "a.md")
     assert [section.metadata["headings"] for section in sections] == ["", "B"]
