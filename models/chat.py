@@ -16,10 +16,21 @@ from langchain_core.language_models.chat_models import agenerate_from_stream, ge
 from langchain_core.messages import AIMessage, AIMessageChunk, BaseMessage, HumanMessage, SystemMessage
 from langchain_core.messages.ai import UsageMetadata
 from langchain_core.outputs import ChatGenerationChunk, ChatResult
+from langchain_core.runnables.config import ensure_config
 from pydantic import ConfigDict, Field
 
 from models.detokenizer import Detokenizer, StopFilter
-from models.engine.requests import CompletionRequest, Engine, Event, Failed, Finished, Token
+from models.engine.requests import (
+    CompletionRequest,
+    Engine,
+    EngineLoad,
+    Event,
+    Failed,
+    Finished,
+    Phase,
+    TimedOut,
+    Token,
+)
 from models.errors import (
     CompletionCancelled,
     CompletionError,
@@ -29,21 +40,30 @@ from models.errors import (
     PromptTooLong,
 )
 
+CALLER = "larkwise_caller"
+"""The key of a run's configurable values that says who asks; every door sets it, whatever a client sent."""
+
 
 class LocalChatModel(BaseChatModel):
     """
     Chats with a model that runs in this process, one token at a time as they are made.
 
     Per call (`model.invoke(…, temperature=0)` or `model.bind(…)`): `temperature` 0..2, where 0 is greedy;
-    `top_p` 0..1; `max_tokens` ≥ 1, cut to what the context still holds; `seed`; `stop`; `timeout` in
-    seconds, waiting included. When the caller goes away (closes the iterator, or its task is cancelled),
-    the completion stops within one step. Safe under concurrent calls.
+    `top_p` 0..1; `max_tokens` ≥ 1, cut to what the context still holds; `seed`; `stop`; in seconds
+    `queue_timeout` until work begins, `first_token_timeout` from there, and `timeout` in all, waiting included;
+    `ignore_eos` for load tests, which want answers of one length; `user`, with whose requests those of others take
+    turns (where it is not given, the `CALLER` of the running chain's configurable values).
+    When the caller goes away (closes the iterator, or its task is cancelled), the completion stops within one
+    step. Concurrent calls share each step of the model.
 
     Raises:
         PromptTooLong: the prompt leaves no room for an answer in the model's context.
         InvalidRequest: a parameter is unknown or out of its range, or a message is not text.
-        CompletionTimeout: `timeout` is over.
+        QueueFull: too many requests wait already.
+        RequestTooLarge: it alone needs more than the engine may hold.
+        CompletionTimeout: one of the three times is over.
         CompletionCancelled: the engine was closed meanwhile.
+        OutOfMemory: there is no room for this request beside the others.
         EngineFailed: the model itself raised.
     """
 
@@ -64,6 +84,8 @@ class LocalChatModel(BaseChatModel):
     max_tokens: int = 512
     seed: int | None = None
     stop: list[str] | None = None
+    queue_timeout: float | None = None
+    first_token_timeout: float | None = None
     timeout: float | None = None
 
     @property
@@ -82,6 +104,10 @@ class LocalChatModel(BaseChatModel):
     def is_alive(self) -> bool:
         """Whether the engine behind it still works."""
         return self._engine().is_alive()
+
+    def load(self) -> EngineLoad:
+        """How busy its engine is."""
+        return self._engine().load()
 
     def get_num_tokens(self, text: str) -> int:
         """How many of the model's own tokens `text` has."""
@@ -173,23 +199,37 @@ class LocalChatModel(BaseChatModel):
             temperature=options["temperature"],
             top_p=options["top_p"],
             seed=options["seed"],
-            stop_ids=self.stop_ids,
+            stop_ids=frozenset() if options["ignore_eos"] else self.stop_ids,
+            user=options["user"],
+            queue_timeout_s=options["queue_timeout"],
+            first_token_timeout_s=options["first_token_timeout"],
             timeout_s=options["timeout"],
         )
         stops = stop if stop is not None else self.stop or []
         return _Completion(request, Detokenizer(self.tokenizer), StopFilter(stops), self.model)
 
     def _options(self, kwargs: dict[str, Any]) -> dict[str, Any]:
-        known = ("temperature", "top_p", "max_tokens", "seed", "timeout")
+        known = (*_DEFAULTED, "ignore_eos", "user")
         unknown = [name for name in kwargs if name not in known and not name.startswith("ls_")]
         if unknown:
             raise InvalidRequest(f"unknown parameter {', '.join(unknown)}: known are {', '.join(known)} and stop")
-        options = {name: kwargs.get(name, getattr(self, name)) for name in known}
+        options = {name: kwargs.get(name, getattr(self, name)) for name in _DEFAULTED}
+        options["ignore_eos"] = bool(kwargs.get("ignore_eos"))
+        options["user"] = str(kwargs.get("user") or _running_caller())
         _check_range("temperature", options["temperature"], 0, 2)
         _check_range("top_p", options["top_p"], 0, 1)
         if options["max_tokens"] < 1:
             raise InvalidRequest(f"max_tokens must be at least 1, not {options['max_tokens']}")
         return options
+
+
+_DEFAULTED = ("temperature", "top_p", "max_tokens", "seed", "queue_timeout", "first_token_timeout", "timeout")
+"""Options that the model's own fields give where a call does not."""
+
+
+def _running_caller() -> str:
+    """Who asked the chain that is running, as far as it is one."""
+    return str(ensure_config().get("configurable", {}).get(CALLER, ""))
 
 
 @dataclass(slots=True)
@@ -216,7 +256,7 @@ class _Completion:
                 if text := self.stops.flush():
                     yield _chunk(text)
                 yield self._last(reason)
-            case Finished() | Failed():
+            case Finished() | TimedOut() | Failed():
                 self.done = True
                 _raise(event, self.request)
 
@@ -235,17 +275,35 @@ def _chunk(text: str) -> ChatGenerationChunk:
     return ChatGenerationChunk(message=AIMessageChunk(content=text))
 
 
-def _raise(event: Finished | Failed, request: CompletionRequest) -> NoReturn:
-    if isinstance(event, Failed):
-        if isinstance(event.error, CompletionError):
-            raise event.error
-        raise EngineFailed(f"the model failed while answering: {event.error}") from event.error
-    if event.reason == "timeout":
-        raise CompletionTimeout(
-            f"the answer was not complete after {request.timeout_s:g} s; "
-            "ask for fewer tokens, or raise LARKWISE_REQUEST_TIMEOUT_S"
-        )
-    raise CompletionCancelled("the model was closed before the answer was complete")
+def _raise(event: Finished | TimedOut | Failed, request: CompletionRequest) -> NoReturn:
+    match event:
+        case Failed(error=CompletionError() as error):
+            raise error
+        case Failed(error=error):
+            raise EngineFailed(f"the model failed while answering: {error}") from error
+        case TimedOut(phase=phase):
+            raise CompletionTimeout(_time_is_over(phase, request))
+        case Finished():
+            raise CompletionCancelled("the model was closed before the answer was complete")
+
+
+def _time_is_over(phase: Phase, request: CompletionRequest) -> str:
+    match phase:
+        case "waiting":
+            return (
+                f"{request.queue_timeout_s:g} s went by before the model had time for this; "
+                "ask again later, or raise LARKWISE_QUEUE_TIMEOUT_S"
+            )
+        case "first token":
+            return (
+                f"the model had not begun to answer after {request.first_token_timeout_s:g} s; "
+                "shorten the prompt, or raise LARKWISE_FIRST_TOKEN_TIMEOUT_S"
+            )
+        case "whole answer":
+            return (
+                f"the answer was not complete after {request.timeout_s:g} s; "
+                "ask for fewer tokens, or raise LARKWISE_REQUEST_TIMEOUT_S"
+            )
 
 
 def as_template(messages: Sequence[BaseMessage]) -> list[dict[str, str]]:

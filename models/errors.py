@@ -10,8 +10,12 @@ ModelError
 └── CompletionError
     ├── InvalidRequest        a parameter or message that cannot be used
     ├── PromptTooLong         no room for an answer in the context
+    ├── RequestTooLarge       more tokens than the engine may ever hold
+    ├── QueueFull             too many requests wait already
     ├── CompletionTimeout     the time that the caller gave is over
     ├── CompletionCancelled   the engine was closed meanwhile
+    ├── OutOfMemory           this request did not fit into memory
+    ├── ModelUnavailable      the server that runs the model does not answer, or refuses us
     └── EngineFailed          the model itself raised
 """
 
@@ -61,12 +65,32 @@ class PromptTooLong(CompletionError):
         self.context_length = context_length
 
 
+class RequestTooLarge(CompletionError):
+    """Prompt and answer together need more tokens than the engine may hold, even alone."""
+
+
+class QueueFull(CompletionError):
+    """Too many requests wait; `retry_after_s` says when to ask again."""
+
+    def __init__(self, waiting: int, *, retry_after_s: float) -> None:
+        super().__init__(f"{waiting} requests are waiting already; try again in {retry_after_s:.0f} s")
+        self.retry_after_s = retry_after_s
+
+
 class CompletionTimeout(CompletionError):
     """The time that the caller gave is over."""
 
 
 class CompletionCancelled(CompletionError):
     """The engine was closed before the completion ended."""
+
+
+class OutOfMemory(CompletionError):
+    """This request did not fit into memory beside the others; they go on."""
+
+
+class ModelUnavailable(CompletionError):
+    """The server that runs the model cannot be reached, or refuses us; the message says which and why."""
 
 
 class EngineFailed(CompletionError):

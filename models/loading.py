@@ -10,14 +10,23 @@ import torch
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from models.chat import LocalChatModel, stop_ids_of
-from models.engine.requests import Engine
-from models.engine.sequential import SequentialEngine
+from models.engine.batching import BatchingEngine
+from models.engine.requests import Engine, Observer
+from models.engine.runner import TransformersRunner
+from models.engine.scheduler import EngineLimits
 from models.errors import WeightsInvalid
 from models.transformers_output import silence
 
 
 def load_local_chat_model(
-    folder: Path, *, name: str, threads: int | None = None, dtype: torch.dtype | None = None, **defaults: Any
+    folder: Path,
+    *,
+    name: str,
+    threads: int | None = None,
+    dtype: torch.dtype | None = None,
+    limits: EngineLimits | None = None,
+    observer: Observer | None = None,
+    **defaults: Any,
 ) -> LocalChatModel:
     """
     Load a causal language model and its tokenizer; on CUDA where there is one, else on the CPU.
@@ -41,7 +50,9 @@ def load_local_chat_model(
     if tokenizer.chat_template is None:
         raise WeightsInvalid(f"{folder} has no chat template, so it cannot chat: choose an instruction-tuned model")
     model = model.to(device).eval()
-    engine: Engine = SequentialEngine(model, threads=threads)
+    limits = limits or EngineLimits()
+    runner = TransformersRunner(model, prefix_cache_bytes=limits.prefix_cache_bytes, threads=threads)
+    engine: Engine = BatchingEngine(runner, limits=limits, observer=observer)
     return LocalChatModel(
         engine=engine,
         tokenizer=tokenizer,

@@ -9,12 +9,17 @@ from transformers import LogitsProcessorList, TemperatureLogitsWarper, TopPLogit
 
 from models.engine.requests import CompletionRequest
 
+SHORTLIST = 1024
+"""Likeliest tokens among which a nucleus is looked for first: sorting a whole vocabulary takes ten times as long."""
+
 
 class Sampler:
     """Chooses one request's tokens; its random numbers are its own, so neighbours never change an answer."""
 
     def __init__(self, request: CompletionRequest, *, device: torch.device) -> None:
         self._greedy = request.temperature == 0
+        self._temperature = request.temperature
+        self._top_p = request.top_p
         self._warpers = LogitsProcessorList()
         if self._greedy:
             return
@@ -28,9 +33,32 @@ class Sampler:
             self._generator.manual_seed(request.seed)
 
     def choose(self, logits: torch.Tensor) -> int:
-        """`logits` is (1, vocabulary); the id of the chosen token."""
+        """`logits` is (vocabulary,); the id of the chosen token."""
         if self._greedy:
-            return int(logits.argmax(dim=-1).item())
+            return int(logits.argmax().item())
+        scores = logits.float()
+        if self._top_p < 1:
+            nucleus = self._shortlisted(scores)
+            if nucleus is not None:
+                return self._draw(*nucleus)
+        return self._draw(self._warped(scores).softmax(dim=-1), None)
+
+    def _shortlisted(self, scores: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor] | None:
+        """Probabilities and ids of the nucleus, the same that the warpers find; None if the shortlist is too short."""
+        values, ids = (scores / self._temperature).topk(min(SHORTLIST, len(scores)))
+        whole = (scores / self._temperature).logsumexp(dim=-1)
+        probabilities = (values - whole).exp()
+        reached = probabilities.cumsum(dim=-1)
+        if reached[-1] < self._top_p:
+            return None
+        size = int((reached < self._top_p).sum()) + 1  # the token that reaches it is in
+        return probabilities[:size], ids[:size]
+
+    def _warped(self, scores: torch.Tensor) -> torch.Tensor:
         no_tokens: Any = torch.empty((1, 0), dtype=torch.long)
-        scores = self._warpers(no_tokens, logits.float())
-        return int(torch.multinomial(scores.softmax(dim=-1), 1, generator=self._generator).item())
+        warped: torch.Tensor = self._warpers(no_tokens, scores[None])[0]
+        return warped
+
+    def _draw(self, probabilities: torch.Tensor, ids: torch.Tensor | None) -> int:
+        drawn = torch.multinomial(probabilities, 1, generator=self._generator)
+        return int((drawn if ids is None else ids[drawn]).item())

@@ -9,10 +9,19 @@ from typing import Any
 
 import pytest
 from langchain_core.messages import AIMessageChunk, HumanMessage, SystemMessage, ToolMessage
+from langchain_core.runnables import Runnable, RunnableLambda
 
-from models.chat import LocalChatModel
+from models.chat import CALLER, LocalChatModel
+from models.engine.attention import RAGGED
 from models.engine.requests import CompletionRequest, Finished, Token
-from models.errors import CompletionTimeout, EngineFailed, InvalidRequest, PromptTooLong, WeightsInvalid
+from models.errors import (
+    CompletionCancelled,
+    CompletionTimeout,
+    EngineFailed,
+    InvalidRequest,
+    PromptTooLong,
+    WeightsInvalid,
+)
 from models.loading import close_chat_model, load_local_chat_model
 from models.manifest import load_manifest
 from models.weights import WeightsStore
@@ -30,11 +39,15 @@ def test_it_chats(smollm2: LocalChatModel) -> None:
 
 
 def test_it_answers_as_transformers_own_generate_does(smollm2: LocalChatModel) -> None:
-    tokenizer, model = smollm2.tokenizer, smollm2.engine._model
+    tokenizer, model = smollm2.tokenizer, smollm2.engine.runner.model
     inputs = tokenizer.apply_chat_template(
         [{"role": "user", "content": COUNT}], add_generation_prompt=True, return_tensors="pt", return_dict=True
     )
-    ids = model.generate(**inputs, max_new_tokens=24, do_sample=False)[0, inputs["input_ids"].shape[1] :]
+    model.set_attn_implementation("sdpa")  # as anybody else would run it
+    try:
+        ids = model.generate(**inputs, max_new_tokens=24, do_sample=False)[0, inputs["input_ids"].shape[1] :]
+    finally:
+        model.set_attn_implementation(RAGGED)
     assert text(smollm2) == tokenizer.decode(ids, skip_special_tokens=True)
 
 
@@ -103,7 +116,7 @@ class Steps:
 
     def __init__(self, model: LocalChatModel) -> None:
         self.count = 0
-        model.engine._model.register_forward_hook(self._step)
+        model.engine.runner.model.register_forward_hook(self._step)
 
     def _step(self, *_: object) -> None:
         self.count += 1
@@ -147,6 +160,56 @@ def test_time_that_is_over_is_an_error_with_what_to_do(smollm2: LocalChatModel) 
         smollm2.invoke(COUNT, max_tokens=500, timeout=0.05)
 
 
+def test_waiting_too_long_names_its_setting(smollm2: LocalChatModel) -> None:
+    running = [smollm2.stream(COUNT, max_tokens=300, ignore_eos=True) for _ in range(8)]
+    for stream in running:
+        next(stream)
+    with pytest.raises(CompletionTimeout, match="LARKWISE_QUEUE_TIMEOUT_S"):
+        smollm2.bind(queue_timeout=0.0).invoke("hi")
+    for stream in running:
+        stream.close()  # type: ignore[attr-defined]  # they are generators
+
+
+def test_reading_too_long_names_its_setting(smollm2: LocalChatModel) -> None:
+    with pytest.raises(CompletionTimeout, match="LARKWISE_FIRST_TOKEN_TIMEOUT_S"):
+        smollm2.bind(first_token_timeout=0.0).invoke("word " * 600)
+
+
+def test_an_answer_goes_on_past_its_end_where_that_is_asked_for(smollm2: LocalChatModel) -> None:
+    asked = "What is the capital of France? Answer in one word."
+    short = smollm2.invoke(asked, max_tokens=40).usage_metadata
+    forced = smollm2.invoke(asked, max_tokens=40, ignore_eos=True).usage_metadata
+    assert short is not None
+    assert forced is not None
+    assert short["output_tokens"] < forced["output_tokens"] == 40
+
+
+class Submitted:
+    """An engine that only notes who asks."""
+
+    def __init__(self) -> None:
+        self.users: list[str] = []
+
+    def submit(self, request: CompletionRequest, on_event: Any) -> Any:
+        self.users.append(request.user)
+        on_event(Finished("stop", 0))
+        return self
+
+    def cancel(self) -> None:
+        """Nothing runs."""
+
+
+async def test_the_engine_hears_who_asks(smollm2: LocalChatModel) -> None:
+    noting = Submitted()
+    model = smollm2.model_copy(update={"engine": noting})
+    await model.ainvoke("hi", user="ann")
+    ask: Runnable[str, Any] = RunnableLambda(lambda question: [HumanMessage(question)])
+    chain = ask | model.bind(temperature=0)
+    await chain.ainvoke("hi", {"configurable": {CALLER: "bob"}})
+    chain.invoke("hi", {"configurable": {CALLER: "cid"}})
+    assert noting.users == ["ann", "bob", "cid"]
+
+
 def test_a_prompt_that_fills_the_context_is_refused(smollm2: LocalChatModel) -> None:
     small = smollm2.model_copy(update={"context_length": 40})
     with pytest.raises(PromptTooLong, match="shorten the prompt"):
@@ -179,7 +242,7 @@ def test_an_error_of_the_model_reaches_its_caller_and_nobody_else(smollm2: Local
     def fail(*_: object) -> None:
         raise RuntimeError("out of memory")
 
-    hook = smollm2.engine._model.register_forward_pre_hook(fail)
+    hook = smollm2.engine.runner.model.register_forward_pre_hook(fail)
     try:
         with pytest.raises(EngineFailed, match="out of memory"):
             smollm2.invoke("hi")
@@ -205,7 +268,7 @@ def test_closing_ends_what_runs_and_refuses_what_comes(smollm2_folder: Path) -> 
     assert done.wait(10)
     assert isinstance(events[-1], Finished)
     assert events[-1].reason == "cancelled"
-    with pytest.raises(RuntimeError, match="closed"):
+    with pytest.raises(CompletionCancelled, match="closed"):
         model.engine.submit(CompletionRequest(prompt_ids=(1,), max_tokens=1), on_event)
 
 
