@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import threading
 from functools import lru_cache
 from typing import Literal
 
@@ -26,7 +27,16 @@ _EN_EMPTY_WORDS = """
     needs want using use used via up out off
 """
 _EN_EMPTY = frozenset(_EN_EMPTY_WORDS.split())
-_stemmer = snowballstemmer.stemmer("english")
+
+
+class _Stemmers(threading.local):
+    """A stemmer keeps the word that it works on: each thread has its own."""
+
+    def __init__(self) -> None:
+        self.english = snowballstemmer.stemmer("english")
+
+
+_stemmers = _Stemmers()
 
 
 def language_of(text: str) -> Language:
@@ -71,7 +81,7 @@ def _pairs(run: str) -> list[str]:
 
 def _english(word: str) -> list[str]:
     parts = [word, *re.split(r"[-_./]", word)] if re.search(r"[-_./]", word) else [word]
-    return [str(_stemmer.stemWord(part)) for part in parts if part and part not in _EN_EMPTY]
+    return [str(_stemmers.english.stemWord(part)) for part in parts if part and part not in _EN_EMPTY]
 
 
 def _number(word: str) -> str:

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
+
 import pytest
 
 from chains.language import language_of, numbers, terms
@@ -36,3 +38,15 @@ def test_a_model_name_counts_as_a_whole_and_in_its_parts() -> None:
 def test_numbers_are_compared_as_people_write_them() -> None:
     assert numbers("1,600 dollars and 3.5 %") == {"1600", "3.5"}
     assert numbers("error E1203, LC-200") == frozenset()
+
+
+def test_many_threads_find_the_same_stems() -> None:
+    texts = [" ".join(f"{stem}{n}ingly {stem}ation" for stem in ("walk", "organiz", "connect")) for n in range(400)]
+    terms.cache_clear()
+    alone = [terms(text) for text in texts]
+    terms.cache_clear()
+
+    with ThreadPoolExecutor(8) as pool:
+        together = list(pool.map(terms, texts))
+
+    assert together == alone
