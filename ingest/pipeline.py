@@ -54,6 +54,7 @@ def ingest(store: FaissStore, paths: Sequence[Path], *, splitter: SplitterSettin
     """
     began = time.monotonic()
     listed = list_files(paths)
+    store.check()  # "unchanged" would be a lie over a damaged index
     known = {document.id: document for document in store.documents()}
     tally = _Tally()
     for start in range(0, len(listed.files), _FILES_A_COMMIT):

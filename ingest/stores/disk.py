@@ -10,7 +10,17 @@ from pathlib import Path
 
 from ingest.errors import StorageFull
 
-_NO_ROOM = {errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EACCES, errno.EPERM}
+_NO_ROOM = {
+    errno.ENOSPC,
+    errno.EDQUOT,
+    errno.EROFS,
+    errno.EACCES,
+    errno.EPERM,
+    errno.ENOTDIR,
+    errno.EEXIST,
+    errno.ENOENT,
+    errno.EIO,
+}
 
 
 def write_durably(path: Path, data: bytes) -> None:
@@ -48,7 +58,12 @@ def storage_explained(folder: Path) -> Iterator[None]:
     except OSError as error:
         if error.errno not in _NO_ROOM:
             raise
-        raise StorageFull(
-            f"{folder} cannot be written ({os.strerror(error.errno or 0)}): make room, or set LARKWISE_DATA_DIR to a "
-            "folder that has some. What was there before is unharmed"
-        ) from error
+        raise StorageFull(storage_message(folder, os.strerror(error.errno or 0))) from error
+
+
+def storage_message(folder: Path, reason: str) -> str:
+    """What to do where the disk is in the way."""
+    return (
+        f"{folder} cannot be used ({reason}): make room, or set LARKWISE_DATA_DIR to a folder that can be written and "
+        "has some. What was there before is unharmed"
+    )

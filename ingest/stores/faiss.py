@@ -18,7 +18,7 @@ import sqlite3
 import threading
 import uuid
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Self
@@ -32,8 +32,8 @@ from langchain_core.vectorstores import VectorStore
 from langchain_core.vectorstores.utils import maximal_marginal_relevance
 from numpy.typing import NDArray
 
-from ingest.errors import CollectionBusy, CollectionCorrupt, EmbeddingMismatch
-from ingest.stores.disk import storage_explained, write_durably
+from ingest.errors import CollectionBusy, CollectionCorrupt, CollectionError, EmbeddingMismatch, StorageFull
+from ingest.stores.disk import storage_explained, storage_message, write_durably
 
 Vectors = NDArray[np.float32]
 Filter = dict[str, Any] | Callable[[Document], bool]
@@ -48,6 +48,8 @@ CREATE TABLE chunks (
     text TEXT NOT NULL, metadata TEXT NOT NULL);
 CREATE INDEX chunks_by_document ON chunks (document_id);
 """
+_DISK_TROUBLE = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
+"""What SQLite says of a disk that is full, read-only or failing, and not of a file that is damaged."""
 _KEPT_GENERATIONS = 2
 _IDS_A_QUERY = 500
 
@@ -79,6 +81,8 @@ class Change:
 @dataclass(frozen=True, slots=True)
 class _Generation:
     number: int
+    sha256: str
+    """Of the index file; a collection that was deleted and made again counts from 1 again, with other vectors."""
     index: Any  # faiss.IndexIDMap2 over IndexFlatIP
 
 
@@ -170,6 +174,17 @@ class FaissStore(VectorStore):
         """How many chunks there are."""
         with self._reading() as db:
             return int(db.execute("SELECT count(*) FROM chunks").fetchone()[0])
+
+    def check(self) -> None:
+        """
+        Raises:
+            CollectionCorrupt: the index is not the one that the database names, or holds other chunks.
+        """
+        with self._reading() as db:
+            index = self._generation(db).index
+            chunks = int(db.execute("SELECT count(*) FROM chunks").fetchone()[0])
+        if index.ntotal != chunks:
+            raise CollectionCorrupt(self._corrupt(f"its index has {index.ntotal} vectors for {chunks} chunks"))
 
     def facts(self) -> dict[str, str]:
         """What the collection says of itself: embedding, dimension, generation …"""
@@ -270,22 +285,23 @@ class FaissStore(VectorStore):
             if index.ntotal == 0:
                 index = _empty_index(vectors.shape[1])
             index.add_with_ids(vectors, np.array(numbers, dtype=np.int64))
-        self._publish(db, _Generation(generation.number + 1, index))
+        self._publish(db, generation.number + 1, index)
 
-    def _publish(self, db: sqlite3.Connection, generation: _Generation) -> None:
-        data = faiss.serialize_index(generation.index).tobytes()
-        write_durably(self._index_file(generation.number), data)
+    def _publish(self, db: sqlite3.Connection, number: int, index: Any) -> None:
+        data = faiss.serialize_index(index).tobytes()
+        generation = _Generation(number, hashlib.sha256(data).hexdigest(), index)
+        write_durably(self._index_file(number), data)
         facts = {
-            "generation": str(generation.number),
-            "index_sha256": hashlib.sha256(data).hexdigest(),
-            "dimension": str(generation.index.d),
+            "generation": str(number),
+            "index_sha256": generation.sha256,
+            "dimension": str(index.d),
         }
         db.executemany("INSERT OR REPLACE INTO meta VALUES (?, ?)", facts.items())
         db.commit()
         self._loaded = generation
         for old in self.folder.glob("vectors-*"):
-            number = old.stem.removeprefix("vectors-")
-            if not number.isdecimal() or int(number) <= generation.number - _KEPT_GENERATIONS:
+            of = old.stem.removeprefix("vectors-")
+            if not of.isdecimal() or int(of) <= number - _KEPT_GENERATIONS:
                 old.unlink(missing_ok=True)
 
     def _create(self) -> None:
@@ -297,19 +313,24 @@ class FaissStore(VectorStore):
                 # built aside and renamed, so that a crash leaves either no collection or a whole one
                 fresh = self.folder / f".{DATABASE}.new"
                 fresh.unlink(missing_ok=True)
-                db = sqlite3.connect(fresh)
-                db.executescript(_SCHEMA)
-                empty = {
-                    "format": "1",
-                    "embedding": self._embedding_name,
-                    "generation": "0",
-                    "dimension": "0",
-                }
-                db.executemany("INSERT INTO meta VALUES (?, ?)", empty.items())
-                db.commit()
-                db.execute("PRAGMA journal_mode = WAL")
-                db.close()
+                try:
+                    self._write_empty(fresh)
+                except sqlite3.DatabaseError as error:
+                    raise self._explained(error) from error
                 os.replace(fresh, self.folder / DATABASE)  # noqa: PTH105 - says that it replaces
+
+    def _write_empty(self, path: Path) -> None:
+        with closing(sqlite3.connect(path)) as db:
+            db.executescript(_SCHEMA)
+            empty = {
+                "format": "1",
+                "embedding": self._embedding_name,
+                "generation": "0",
+                "dimension": "0",
+            }
+            db.executemany("INSERT INTO meta VALUES (?, ?)", empty.items())
+            db.commit()
+            db.execute("PRAGMA journal_mode = WAL")
 
     # the database and the index that it names
 
@@ -325,14 +346,18 @@ class FaissStore(VectorStore):
             db.execute("PRAGMA synchronous = FULL")
             yield db
         except sqlite3.DatabaseError as error:
-            if getattr(error, "sqlite_errorcode", None) == sqlite3.SQLITE_FULL:
-                raise OSError(28, "the disk is full") from error
-            if isinstance(error, sqlite3.OperationalError) and "locked" in str(error):
-                raise CollectionBusy(f"the collection {self.folder.name!r} is busy: try again") from error
-            raise CollectionCorrupt(self._corrupt(f"its database cannot be read ({error})")) from error
+            raise self._explained(error) from error
         finally:
             if db is not None:
                 db.close()
+
+    def _explained(self, error: sqlite3.DatabaseError) -> CollectionError:
+        code = getattr(error, "sqlite_errorcode", 0) & 0xFF  # the rest says where in SQLite it happened
+        if code in _DISK_TROUBLE:
+            return StorageFull(storage_message(self.folder, str(error)))
+        if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+            return CollectionBusy(f"the collection {self.folder.name!r} is busy: try again")
+        return CollectionCorrupt(self._corrupt(f"its database cannot be read ({error})"))
 
     @contextmanager
     def _reading(self) -> Iterator[sqlite3.Connection]:
@@ -346,20 +371,21 @@ class FaissStore(VectorStore):
         facts = dict(db.execute("SELECT name, value FROM meta").fetchall())
         number = int(facts["generation"])
         with self._loading:
-            if self._loaded is None or self._loaded.number != number:
-                self._loaded = self._load(number, facts)
+            sha256 = facts.get("index_sha256", "")
+            if self._loaded is None or (self._loaded.number, self._loaded.sha256) != (number, sha256):
+                self._loaded = self._load(number, sha256)
             return self._loaded
 
-    def _load(self, number: int, facts: dict[str, str]) -> _Generation:
+    def _load(self, number: int, sha256: str) -> _Generation:
         if number == 0:
-            return _Generation(0, _empty_index(1))
+            return _Generation(0, sha256, _empty_index(1))
         try:
             data = self._index_file(number).read_bytes()
         except OSError as error:
             raise CollectionCorrupt(self._corrupt(f"its index file is gone ({error})")) from error
-        if hashlib.sha256(data).hexdigest() != facts["index_sha256"]:
+        if hashlib.sha256(data).hexdigest() != sha256:
             raise CollectionCorrupt(self._corrupt("its index file is damaged"))
-        return _Generation(number, faiss.deserialize_index(np.frombuffer(data, dtype=np.uint8)))
+        return _Generation(number, sha256, faiss.deserialize_index(np.frombuffer(data, dtype=np.uint8)))
 
     def _corrupt(self, what: str) -> str:
         return (
@@ -434,14 +460,22 @@ def _rows_in(db: sqlite3.Connection, column: str, values: Sequence[Any]) -> list
 
 
 def _document(row: sqlite3.Row) -> Document:
-    return Document(row["text"], metadata=json.loads(row["metadata"]), id=row["id"])
+    return Document(row["text"], metadata=_metadata(row), id=row["id"])
+
+
+def _metadata(row: sqlite3.Row) -> dict[str, Any]:
+    try:
+        metadata: dict[str, Any] = json.loads(row["metadata"])
+    except ValueError as error:
+        raise sqlite3.DatabaseError(f"the metadata of the chunk {row['id']} is damaged") from error
+    return metadata
 
 
 def _matching(db: sqlite3.Connection, chosen: Filter) -> list[int]:
     rows = db.execute("SELECT * FROM chunks")
     if callable(chosen):
         return [row["vector_id"] for row in rows if chosen(_document(row))]
-    return [row["vector_id"] for row in rows if _equals(json.loads(row["metadata"]), chosen)]
+    return [row["vector_id"] for row in rows if _equals(_metadata(row), chosen)]
 
 
 def _equals(metadata: dict[str, Any], wanted: dict[str, Any]) -> bool:

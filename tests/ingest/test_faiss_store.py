@@ -1,11 +1,17 @@
 from __future__ import annotations
 
+import contextlib
 import errno
 import multiprocessing
 import os
+import shutil
 import signal
+import sqlite3
+import subprocess
 import threading
 import time
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -110,6 +116,72 @@ def test_a_full_disk_leaves_the_old_state(tmp_path: Path, monkeypatch: pytest.Mo
     assert contents(store) == contents(store_in(tmp_path)) == {"one"}
     store.add_texts(["three"])
     assert contents(store_in(tmp_path)) == {"one", "three"}
+
+
+@contextmanager
+def small_disk(folder: Path, kibibytes: int) -> Iterator[Path]:
+    """A real file system that is soon full."""
+    folder.mkdir()
+    mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={kibibytes}k", "none", folder], check=False)
+    if mounted.returncode:
+        pytest.skip("mounting a small file system needs root")
+    try:
+        yield folder
+    finally:
+        subprocess.run(["umount", folder], check=True)
+
+
+def test_a_disk_that_is_full_is_no_damage(tmp_path: Path) -> None:
+    with small_disk(tmp_path / "disk", 512) as disk:
+        store = store_in(disk / "collection")
+        store.add_texts(["one"])
+        (disk / "filler").write_bytes(b"x" * 4096)
+        with pytest.raises(StorageFull, match="LARKWISE_DATA_DIR"):
+            store.add_texts([f"text {n} " * 50 for n in range(2000)])
+        with contextlib.suppress(OSError), (disk / "filler").open("ab") as filler:
+            while True:
+                filler.write(b"x" * 4096)
+        with pytest.raises(StorageFull, match="LARKWISE_DATA_DIR"):
+            store_in(disk / "another")
+        (disk / "filler").unlink()
+        assert contents(store_in(disk / "collection")) == {"one"}
+
+
+def test_a_folder_that_cannot_be_made_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StorageFull, match="LARKWISE_DATA_DIR"):
+        store_in(tmp_path / "file" / "collection")
+
+
+def test_a_collection_that_was_made_anew_is_not_searched_with_the_old_vectors(tmp_path: Path) -> None:
+    reader = store_in(tmp_path / "c")
+    reader.add_texts(["apple"], ids=["a"])
+    assert contents(reader) == {"apple"}
+    shutil.rmtree(tmp_path / "c")
+    store_in(tmp_path / "c").add_texts(["car", "bus"], ids=["c", "b"])
+    assert contents(reader) == {"car", "bus"}
+    assert reader.similarity_search("bus", k=1)[0].page_content == "bus"
+
+
+def test_damaged_metadata_is_told(tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    store.add_texts(["one"])
+    with closing(sqlite3.connect(tmp_path / "collection.sqlite3")) as db:
+        db.execute("UPDATE chunks SET metadata = '{broken'")
+        db.commit()
+    with pytest.raises(CollectionCorrupt, match="metadata of the chunk"):
+        store.similarity_search("one")
+
+
+def test_a_check_finds_vectors_that_were_changed_on_the_disk(tmp_path: Path) -> None:
+    store_in(tmp_path).add_texts(["one"])
+    store_in(tmp_path).check()
+    index = next(tmp_path.glob("vectors-*.faiss"))
+    data = bytearray(index.read_bytes())
+    data[-9] ^= 0xFF
+    index.write_bytes(data)
+    with pytest.raises(CollectionCorrupt, match="damaged"):
+        store_in(tmp_path).check()
 
 
 def test_a_second_writer_gets_a_clear_error_and_nothing_is_lost(tmp_path: Path) -> None:
