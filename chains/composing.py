@@ -83,12 +83,18 @@ class Composer:
         return self._refusal
 
     def _show(self, *, final: bool) -> str:
-        text = _OWN_MARKER.sub("", self._raw)
+        text = _OWN_MARKER.sub(self._without_marker, self._raw)
         held = "" if final else _held_back(text)
         text = text[: len(text) - len(held)]
         self._raw = held
         shown = "".join(self._step(character, following) for character, following in _with_next(text, held, final))
         return shown + (self._close("") if final else "")
+
+    def _without_marker(self, found: re.Match[str]) -> str:
+        """Nothing, unless the sources say it too: `devices[0]` is a name and not a mark."""
+        before = re.search(r"\w+\Z", self._sentence + found.string[: found.start()])
+        name = before.group() + found.group() if before else ""
+        return found.group() if name and any(name in source["content"] for source in self._sources) else ""
 
     def _step(self, character: str, following: str) -> str:
         if character in _FULL_STOPS or (character == "." and (not following or following.isspace())):

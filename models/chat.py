@@ -187,9 +187,7 @@ class LocalChatModel(BaseChatModel):
     def _open(self, messages: list[BaseMessage], stop: list[str] | None, kwargs: dict[str, Any]) -> _Completion:
         """Check the parameters, write the prompt, and prepare the way back from ids to text."""
         options = self._options(kwargs)
-        prompt = self._ids(
-            self.tokenizer.apply_chat_template(as_template(messages), tokenize=False, add_generation_prompt=True)
-        )
+        prompt = self._ids(chat_prompt(self.tokenizer, messages))
         room = self.context_length - len(prompt)
         if room < 1:
             raise PromptTooLong(len(prompt), options["max_tokens"], self.context_length)
@@ -304,6 +302,28 @@ def _time_is_over(phase: Phase, request: CompletionRequest) -> str:
                 f"the answer was not complete after {request.timeout_s:g} s; "
                 "ask for fewer tokens, or raise LARKWISE_REQUEST_TIMEOUT_S"
             )
+
+
+def chat_prompt(tokenizer: Any, messages: Sequence[BaseMessage]) -> str:
+    """
+    The messages in the words of the model's chat template, up to where its answer begins.
+
+    Control tokens that stand in a message are taken apart: a document must not be able to end its own turn.
+
+    Raises:
+        InvalidRequest: a message is not text, or of a kind that the model does not read.
+    """
+    turns = as_template(messages)
+    for turn in turns:
+        turn["content"] = _without_control_tokens(tokenizer, turn["content"])
+    prompt: str = tokenizer.apply_chat_template(turns, tokenize=False, add_generation_prompt=True)
+    return prompt
+
+
+def _without_control_tokens(tokenizer: Any, text: str) -> str:
+    for token in tokenizer.added_tokens_decoder.values():
+        text = text.replace(token.content, f"{token.content[:1]} {token.content[1:]}")
+    return text
 
 
 def as_template(messages: Sequence[BaseMessage]) -> list[dict[str, str]]:

@@ -42,6 +42,14 @@ def test_the_models_own_marks_are_taken_out() -> None:
     assert composed("工作温度为 5 到 45 °C【来源", "2】。")[0] == "工作温度为 5 到 45 °C[1]。"
 
 
+def test_a_number_in_brackets_that_a_source_has_too_is_no_mark() -> None:
+    source: Source = {"id": "c", "content": "Set devices[0] to the first card.", "metadata": {}, "score": 1.0}
+    composer = Composer([source], "en")
+    pieces = ["Set dev", "ices", "[0", "] to the first card[2]. Then weights[12] is read."]
+    text = "".join(map(composer.feed, pieces)) + composer.end()
+    assert text == "Set devices[0] to the first card[1]. Then weights is read."
+
+
 def test_a_dot_in_a_number_ends_no_sentence() -> None:
     text, _ = composed("Version 3.", "5 costs 12 dollars. It runs on Linux.", language="en")
     assert text == "Version 3.5 costs 12 dollars[2]. It runs on Linux[2]."
