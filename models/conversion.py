@@ -1,19 +1,23 @@
-"""GGUF to a form that loads in seconds: bf16 safetensors, written once."""
+"""A model's files to a form that loads in seconds, written once: GGUF to bf16 safetensors, and either to int8."""
 
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import torch
 import transformers
 from transformers import AutoModelForCausalLM, AutoTokenizer
 
 from models.errors import WeightsInvalid
+from models.quantization import FORMAT, is_quantized_folder, quantize_folder
 from models.sources import Progress
 from models.transformers_output import silence
 from models.weights import WeightsStore, checked_hash, full_disk_explained, locked, no_progress, replacing
+
+Quantization = Literal["none", "int8"]
 
 _STAMP = "converted.json"
 _COMPARED_ROWS = 4096
@@ -22,28 +26,72 @@ _SAME_BUT_FOR_ROUNDING = 0.2
 _END_OF_TURN = ("<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<end_of_turn>")
 
 
-def ready_model_folder(store: WeightsStore, name: str, *, progress: Progress = no_progress) -> Path:
+def ready_model_folder(
+    store: WeightsStore, name: str, *, quantization: Quantization = "none", progress: Progress = no_progress
+) -> Path:
     """
-    A folder of `name` that transformers loads in seconds; a GGUF file is converted at the first call.
+    A folder of `name` that loads in seconds; what must be converted for that is converted at the first call.
+
+    With `quantization` "none" transformers loads it, with "int8" `models.quantization.load_quantized`. Once the
+    int8 folder is there, the bf16 one that it was made from may be deleted.
 
     Raises:
-        WeightsError: as `WeightsStore.ensure`; WeightsInvalid where the GGUF file cannot be converted.
+        WeightsError: as `WeightsStore.ensure`; WeightsInvalid where the files cannot be converted.
     """
     folder = store.ensure(name)
-    gguf = next(iter(sorted(folder.glob("*.gguf"))), None)
+    if quantization == "none":
+        return _sixteen_bits(store, folder, progress)
+    return folder if is_quantized_folder(folder) else _eight_bits(store, folder, progress)
+
+
+def _sixteen_bits(store: WeightsStore, folder: Path, progress: Progress) -> Path:
+    gguf = _gguf_in(folder)
     if gguf is None:
         return folder
+
+    def convert(into: Path) -> None:
+        progress(f"converting {gguf.name} to bf16 (once; a minute or two)", 0, 1)
+        convert_gguf(gguf, into)
+        progress(f"converted {gguf.name}", 1, 1)
+
     target = store.cache_dir / "converted" / f"{folder.name}-bf16"
-    if _stamp_holds(target, gguf):
+    return _converted_once(target, _origin(gguf), convert, needed=4 * gguf.stat().st_size)
+
+
+def _eight_bits(store: WeightsStore, folder: Path, progress: Progress) -> Path:
+    gguf = _gguf_in(folder)
+    sources = [gguf] if gguf else _quantized_from(folder)
+
+    def convert(into: Path) -> None:
+        source = _sixteen_bits(store, folder, progress)
+        progress(f"converting {folder.name} to int8 (once; half a minute)", 0, 1)
+        quantize_folder(source, into, progress=progress)
+        progress(f"converted {folder.name}", 1, 1)
+
+    target = store.cache_dir / "converted" / f"{folder.name}-int8"
+    stamp = {"format": FORMAT, "from": [_origin(file) for file in sources]}
+    needed = sum(file.stat().st_size for file in sources) * (2 if gguf else 1)
+    return _converted_once(target, stamp, convert, needed=needed)
+
+
+def _converted_once(target: Path, stamp: dict[str, object], convert: Callable[[Path], None], *, needed: int) -> Path:
+    """Let `convert` write the folder `target` where it is not there with this stamp; `needed` in bytes."""
+    if _stamp_holds(target, stamp):
         return target
-    with full_disk_explained(4 * gguf.stat().st_size, store.cache_dir), locked(target):
-        if not _stamp_holds(target, gguf):
-            progress(f"converting {gguf.name} to bf16 (once; a minute or two)", 0, 1)
+    with full_disk_explained(needed, target.parent.parent), locked(target):
+        if not _stamp_holds(target, stamp):
             with replacing(target) as fresh:
-                convert_gguf(gguf, fresh)
-                (fresh / _STAMP).write_text(json.dumps(_origin(gguf)), encoding="utf-8")
-            progress(f"converted {gguf.name}", 1, 1)
+                convert(fresh)
+                (fresh / _STAMP).write_text(json.dumps(stamp), encoding="utf-8")
     return target
+
+
+def _gguf_in(folder: Path) -> Path | None:
+    return next(iter(sorted(folder.glob("*.gguf"))), None)
+
+
+def _quantized_from(folder: Path) -> list[Path]:
+    return sorted([*folder.glob("*.safetensors"), *folder.glob("*config.json")])
 
 
 def convert_gguf(gguf: Path, into: Path) -> None:
@@ -103,19 +151,20 @@ def _end_ids(tokenizer: Any, eos: int | list[int] | None) -> list[int]:
     return sorted({token for token in ids if token is not None})
 
 
-def _origin(gguf: Path) -> dict[str, object]:
-    """What a conversion depends on; no dates, so that a copied cache is as good as the first."""
-    return {
-        "file": gguf.name,
-        "size": gguf.stat().st_size,
-        "sha256": checked_hash(gguf),
-        "transformers": transformers.__version__.split(".")[0],
-    }
+def _origin(file: Path) -> dict[str, object]:
+    """
+    What a conversion depends on.
+
+    A date only where nobody knew what the file's hash should be: so that a copied cache is as good as the first.
+    """
+    stat, sha256 = file.stat(), checked_hash(file)
+    known = {"sha256": sha256} if sha256 else {"sha256": None, "mtime_ns": stat.st_mtime_ns}
+    return {"file": file.name, "size": stat.st_size, **known, "transformers": transformers.__version__.split(".")[0]}
 
 
-def _stamp_holds(folder: Path, gguf: Path) -> bool:
+def _stamp_holds(folder: Path, stamp: dict[str, object]) -> bool:
     try:
-        stamp = json.loads((folder / _STAMP).read_text(encoding="utf-8"))
+        found = json.loads((folder / _STAMP).read_text(encoding="utf-8"))
     except (OSError, ValueError):
         return False
-    return bool(stamp == _origin(gguf))
+    return bool(found == stamp)
