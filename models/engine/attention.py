@@ -16,6 +16,8 @@ import torch
 from torch.nn.functional import scaled_dot_product_attention
 from transformers import AttentionInterface
 
+from models.engine.memory import room
+
 RAGGED = "larkwise_ragged"
 """The name under which transformers knows it."""
 
@@ -26,7 +28,7 @@ class KeyValues:
     def __init__(
         self, *, layers: int, heads: int, capacity: int, head_size: int, dtype: torch.dtype, device: torch.device
     ) -> None:
-        self.data = torch.empty((layers, 2, heads, capacity, head_size), dtype=dtype, device=device)
+        self.data = room((layers, 2, heads, capacity, head_size), dtype=dtype, device=device)
 
     def write(self, layer: int, start: int, keys: torch.Tensor, values: torch.Tensor) -> None:
         """Both (heads, tokens, head size), for the positions from `start` on."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -9,11 +10,14 @@ from typing import Any
 import torch
 
 from models.engine.attention import RAGGED, KeyValues, Span, register
+from models.engine.memory import room
 from models.engine.prefixes import PrefixCache
 from models.engine.requests import CompletionRequest
 from models.engine.sampling import Sampler
 from models.engine.steps import Work
 from models.errors import OutOfMemory, WeightsInvalid
+
+logger = logging.getLogger(__name__)
 
 BLOCK_TOKENS = 16
 """Beginnings are shared in whole blocks of so many tokens."""
@@ -87,9 +91,13 @@ class TransformersRunner:
 
     def remember(self, slot: Slot, ids: Sequence[int]) -> None:
         def block_at(start: int) -> torch.Tensor:
-            return slot.cache.data[:, :, :, start : start + BLOCK_TOKENS].clone()
+            known = slot.cache.data[:, :, :, start : start + BLOCK_TOKENS]
+            return room(known.shape, dtype=known.dtype, device=known.device).copy_(known)
 
-        self._prefixes.keep(ids, block_at)
+        try:
+            self._prefixes.keep(ids, block_at)
+        except (OSError, RuntimeError, MemoryError) as error:
+            logger.warning("a beginning is not kept, since there is no memory for it: %s", error)
 
     def close_slot(self, slot: Slot) -> None:
         """Nothing to do: its memory is free when nobody holds the slot."""
@@ -122,7 +130,7 @@ class TransformersRunner:
                 dtype=self._dtype,
                 device=self._device,
             )
-        except (RuntimeError, MemoryError) as error:  # torch raises RuntimeError on a CPU
+        except (OSError, RuntimeError, MemoryError) as error:  # of the system, of torch, of Python
             raise OutOfMemory(
                 f"there is no memory for {capacity} more tokens; ask for less, or lower LARKWISE_LLM_MAX_RUNNING"
             ) from error

@@ -24,7 +24,7 @@ from models.engine.requests import CompletionRequest, Event, Failed, Finished, T
 from models.engine.runner import BLOCK_TOKENS, TransformersRunner
 from models.engine.scheduler import EngineLimits
 from models.engine.steps import Work
-from models.errors import WeightsInvalid
+from models.errors import OutOfMemory, WeightsInvalid
 from tests.models.engine.fakes import Notes
 
 Auto: Any = AutoModelForCausalLM  # transformers leaves some of it without types
@@ -219,6 +219,30 @@ def test_an_architecture_that_does_not_fit_is_told_at_start(config: Any, why: st
         return
     with pytest.raises(WeightsInvalid, match=f"{why}.*LARKWISE_LLM_PROVIDER=hf-pipeline"):
         TransformersRunner(model, prefix_cache_bytes=0)
+
+
+def test_a_prompt_for_which_there_is_no_memory_is_told_and_leaves_nothing_behind() -> None:
+    runner = TransformersRunner(tiny(FAMILIES["llama"]), prefix_cache_bytes=0)
+    with pytest.raises(OutOfMemory, match="LARKWISE_LLM_MAX_RUNNING"):
+        runner.open(CompletionRequest(prompt_ids=(1,), max_tokens=2**45))
+    runner.open(CompletionRequest(prompt_ids=(1,), max_tokens=10))
+
+
+def test_memory_goes_back_when_a_slot_is_gone() -> None:
+    runner = TransformersRunner(tiny(FAMILIES["llama"]), prefix_cache_bytes=0)
+    slots = [runner.open(CompletionRequest(prompt_ids=(1,), max_tokens=500 + n)) for n in range(20)]
+    sizes = sum(slot.cache.data.nbytes for slot, _ in slots)
+    resident = _resident()
+    for slot, _ in slots:
+        slot.cache.data.fill_(1)
+    assert _resident() - resident > sizes * 0.8
+    del slots, slot
+    assert _resident() - resident < sizes * 0.2
+
+
+def _resident() -> int:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * 4096
 
 
 @pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device")

@@ -1,0 +1,29 @@
+"""Memory that is large, lives for a while, and should be gone when it is free."""
+
+from __future__ import annotations
+
+import math
+import mmap
+from collections.abc import Sequence
+
+import torch
+
+_WORTH_MAPPING = 2**17
+"""Bytes; the system allows a process some ten thousands of mappings, and each takes whole pages."""
+
+
+def room(shape: Sequence[int], *, dtype: torch.dtype, device: torch.device) -> torch.Tensor:
+    """
+    A tensor of any content, whose memory goes back to the system as soon as nobody holds it.
+
+    On a CPU it is mapped rather than taken from malloc: caches of all sizes come and go between small and
+    long-lived pieces, and malloc's heap would grow by hundreds of megabytes with the holes that they leave.
+
+    Raises:
+        OSError, RuntimeError, MemoryError: there is not so much.
+    """
+    size = math.prod(shape) * dtype.itemsize
+    if device.type != "cpu" or size < _WORTH_MAPPING:
+        return torch.empty(tuple(shape), dtype=dtype, device=device)
+    mapped = mmap.mmap(-1, size)
+    return torch.frombuffer(mapped, dtype=dtype).view(tuple(shape))
