@@ -83,7 +83,7 @@ def ragged_attention(
         raise NotImplementedError("attention scores with a cap")
     layer: int = module.layer_idx
     _, heads, tokens, head_size = query.shape
-    output = query.new_empty((1, tokens, heads, head_size))
+    output = query.new_zeros((1, tokens, heads, head_size))  # what belongs to nobody should still be a number
     for span in spans:
         rows = slice(span.first, span.last)
         span.cache.write(layer, span.start, key[0, :, rows], value[0, :, rows])

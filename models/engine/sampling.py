@@ -23,9 +23,9 @@ class Sampler:
         self._warpers = LogitsProcessorList()
         if self._greedy:
             return
-        self._warpers.append(TemperatureLogitsWarper(request.temperature))
+        self._warpers.append(TemperatureLogitsWarper(float(request.temperature)))
         if request.top_p < 1:
-            self._warpers.append(TopPLogitsWarper(request.top_p))
+            self._warpers.append(TopPLogitsWarper(float(request.top_p)))
         self._generator = torch.Generator(device=device)
         if request.seed is None:
             self._generator.seed()

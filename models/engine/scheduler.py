@@ -11,6 +11,8 @@ from typing import Any, TypeAlias
 from models.engine.requests import CompletionRequest, Event, Finished, TimedOut
 from models.errors import QueueFull, RequestTooLarge
 
+ROW_MULTIPLE = 16
+"""Steps with a prompt in them have a multiple of so many tokens: libraries make and keep a kernel for each width."""
 _FIRST_PIECE = 64
 """Tokens; how long a step takes is not known before the first one."""
 _LEARNING = 0.3
@@ -194,17 +196,18 @@ class Scheduler:
             yield from line
 
     def _pieces(self) -> Iterable[Piece]:
-        for sequence in self.running:
-            if not sequence.is_reading:
-                yield Write(sequence)
+        writing = [sequence for sequence in self.running if not sequence.is_reading]
+        yield from map(Write, writing)
         for sequence in self.running:
             if sequence.is_reading:
-                yield Read(sequence, min(self._piece(), len(sequence.request.prompt_ids) - sequence.read))
+                left = len(sequence.request.prompt_ids) - sequence.read
+                yield Read(sequence, min(self._piece(beside=len(writing)), left))
 
-    def _piece(self) -> int:
+    def _piece(self, *, beside: int) -> int:
         speed, limits = self._prompt_tokens_per_s, self._limits
         wanted = _FIRST_PIECE if speed is None else int(speed * limits.step_s)
-        return max(limits.min_piece, min(wanted, limits.max_piece))
+        wanted = min(wanted, limits.max_piece)
+        return max(limits.min_piece, wanted - (wanted + beside) % ROW_MULTIPLE)
 
     def _rank(self, user: str) -> tuple[int, int]:
         running = sum(sequence.request.user == user for sequence in self.running)

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from models.engine.requests import Failed, Finished, TimedOut
-from models.engine.scheduler import EngineLimits
+from models.engine.scheduler import ROW_MULTIPLE, EngineLimits
 from models.engine.steps import Work
 from models.errors import OutOfMemory, QueueFull, RequestTooLarge
 from tests.models.engine.fakes import Asked, Bench
@@ -69,6 +69,17 @@ def test_pieces_grow_with_the_speed_of_the_model() -> None:
         bench.run_dry()
     assert max(len(batch[0].ids) for batch in slow.runner.batches[1:]) < 64
     assert max(len(batch[0].ids) for batch in fast.runner.batches[1:]) == EngineLimits().max_piece
+
+
+def test_steps_that_read_a_prompt_come_in_few_widths() -> None:
+    bench = Bench(step_s=0.25)
+    running = [bench.ask(max_tokens=200) for _ in range(3)]
+    bench.turn(3)
+    bench.ask(prompt=700, max_tokens=1)
+    bench.turn(4)
+    widths = {sum(len(work.ids) for work in batch) for batch in bench.runner.batches[3:]}
+    assert all(width % ROW_MULTIPLE == 0 for width in widths)
+    assert all(one.end is None for one in running)
 
 
 def test_what_the_runner_knows_of_a_prompt_is_not_read_again() -> None:
