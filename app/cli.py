@@ -9,17 +9,18 @@ import typer
 from app.cli_ask import ask, search
 from app.cli_collections import collections
 from app.cli_ingest import ingest
+from app.cli_keys import keys
 from app.cli_models import models
+from app.cli_plugins import Commands, CommandUnavailable, is_sentence
 from app.cli_serve import doctor, serve
 from app.cli_terminal import say_error
-from app.database import DatabaseUnavailable
-from app.settings import SettingsError
-from chains.errors import ChainError
-from ingest.errors import IngestError
-from models.errors import ModelError
+from app.keys import KeyProblem
+from app.loading import EXPECTED
+from app.rates import RatesUnavailable
 
 cli = typer.Typer(
     name="larkwise",
+    cls=Commands,
     help="Answers questions from your documents, with sources, from a model on this machine.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
@@ -32,13 +33,18 @@ cli.command()(search)
 cli.command()(doctor)
 cli.add_typer(collections, name="collections")
 cli.add_typer(models, name="models")
+cli.add_typer(keys, name="keys")
+
+_EXPECTED = (*EXPECTED, KeyProblem, RatesUnavailable, CommandUnavailable)
 
 
 def main() -> None:
     """Our errors are sentences, not tracebacks."""
     try:
         cli()
-    except (SettingsError, DatabaseUnavailable, IngestError, ModelError, ChainError) as error:
+    except Exception as error:
+        if not (isinstance(error, _EXPECTED) or is_sentence(error)):
+            raise
         say_error(str(error))
         sys.exit(1)
     except KeyboardInterrupt:

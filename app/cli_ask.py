@@ -9,11 +9,12 @@ import typer
 from langchain_core.runnables.utils import AddableDict
 
 from app.cli_terminal import CollectionOption, JsonOption, err, out, print_json, progress_bar
-from app.conversations import CALLER, remembering
+from app.conversations import remembering
 from app.services import Services, open_collections, open_services, open_weights
 from app.settings import load_settings
 from chains import retrieval
 from chains.registry import chain_named, validated
+from models.chat import CALLER
 
 CLI_CALLER = "cli"
 QuestionArgument = Annotated[str, typer.Argument(help="In your own words, Chinese or English")]

@@ -8,7 +8,7 @@ import typer
 from rich.table import Table
 
 from app.cli_terminal import JsonOption, err, out, print_json, progress_bar
-from app.services import open_weights
+from app.services import needed_models, open_weights, prepare
 from app.settings import load_settings
 
 models = typer.Typer(help="Model weights: list, pull, verify", no_args_is_help=True)
@@ -39,17 +39,15 @@ def list_models(as_json: JsonOption = False) -> None:
 @models.command()
 def pull(names: NameArguments = None) -> None:
     """Fetch models, check their hashes, and make them ready to load."""
-    from models.conversion import ready_model_folder
-
     settings = load_settings()
     with progress_bar() as progress:
         weights = open_weights(settings, progress=progress)
-        for name in names or [settings.llm_model, settings.embedding_model]:
+        for name in names or needed_models(settings):
             entry = weights.manifest.find(name)
             if entry and not entry.is_free:
                 err.print(f"{name}: licence: {entry.licence}", markup=False)
-            folder = ready_model_folder(weights, name, progress=progress)
-            err.print(f"{name} is ready in {folder}", markup=False)
+            where = prepare(name, settings, weights)
+            err.print(f"{name} is ready in {where}", markup=False)
 
 
 @models.command()

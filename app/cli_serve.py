@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import asyncio
+import math
 import platform
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 import uvicorn
+from fastapi import FastAPI
 
 from app.cli_ingest import ingest_paths
-from app.cli_terminal import err, out, progress_bar
-from app.database import open_database
+from app.cli_terminal import err, out, progress_bar, say_error
+from app.loading import check_doors
 from app.observability import configure_logging
-from app.services import chain_specs, open_weights
+from app.services import chain_specs, needed_models, open_weights, prepare
 from app.settings import Settings, load_settings
 from app.version import VERSION
-from models.weights import WeightsStore
 
+_MARGIN_S = 2
+"""Seconds for last words: the answers that are cut short say so."""
 ExampleOption = Annotated[
     Path | None, typer.Option("--example", help="Documents to ingest where there is no collection yet")
 ]
@@ -34,25 +38,14 @@ def serve(
     given: dict[str, Any] = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     settings = load_settings(**given)
     specs = chain_specs(settings)
-    asyncio.run(_check_database(settings))
+    asyncio.run(check_doors(settings))
     with progress_bar() as progress:
-        _prepare(open_weights(settings, progress=progress), settings)
+        weights = open_weights(settings, progress=progress)
+        for name in needed_models(settings):
+            prepare(name, settings, weights)
     if example and not any((settings.data_dir / "collections").glob("*/collection.sqlite3")):
         ingest_paths(settings, [example], "default")
     _run(settings, list(specs))
-
-
-async def _check_database(settings: Settings) -> None:
-    """What is wrong with it should be a sentence here, and not a traceback out of the server."""
-    database = await open_database(settings.database)
-    await database.close()
-
-
-def _prepare(weights: WeightsStore, settings: Settings) -> None:
-    from models.conversion import ready_model_folder
-
-    weights.ensure(settings.embedding_model)
-    ready_model_folder(weights, settings.llm_model, progress=weights.progress)
 
 
 def _run(settings: Settings, names: list[str]) -> None:
@@ -60,33 +53,41 @@ def _run(settings: Settings, names: list[str]) -> None:
 
     configure_logging(settings.log_level)
     err.print("loading the model …")
-    server = _Announcing(
-        uvicorn.Config(
-            create_app(settings),
-            host=settings.host,
-            port=settings.port,
-            log_level="warning",
-            access_log=False,
-            timeout_graceful_shutdown=10,
-        ),
-        names,
-    )
+    app = create_app(settings, failed=say_error)
+    server = _Announcing(server_config(app, settings), lambda: app.state.services is not None, names)
     server.run()
     if not server.started:
         raise typer.Exit(1)
 
 
+def server_config(app: FastAPI, settings: Settings) -> uvicorn.Config:
+    """How we serve: running answers end in time, and the server waits a little longer than they may take."""
+    return uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_level="warning",
+        access_log=False,
+        timeout_graceful_shutdown=math.ceil(settings.shutdown_timeout_s) + _MARGIN_S,
+    )
+
+
 class _Announcing(uvicorn.Server):
-    """Says where to go once the doors are open."""
+    """Says where everything is as soon as it can be used."""
 
-    def __init__(self, config: uvicorn.Config, names: list[str]) -> None:
+    def __init__(self, config: uvicorn.Config, is_ready: Callable[[], bool], names: list[str]) -> None:
         super().__init__(config)
+        self._is_ready = is_ready
         self._names = names
+        self._said = False
 
-    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
-        await super().startup(sockets)  # type: ignore[arg-type]
-        if not self.started:
-            return
+    async def on_tick(self, counter: int) -> bool:
+        if not self._said and self._is_ready():
+            self._said = True
+            self._say()
+        return await super().on_tick(counter)
+
+    def _say(self) -> None:
         host, port = self.servers[0].sockets[0].getsockname()[:2]
         base = f"http://{host}:{port}"
         out.print(f"larkwise {VERSION} is ready", style="bold green")
@@ -107,9 +108,7 @@ def doctor() -> None:
         free = shutil.disk_usage(there).free / 1e9
         out.print(f"{name}: {folder} ({free:.1f} GB free)", markup=False)
     missing = [
-        row.entry.name
-        for row in weights.status()
-        if row.state != "ready" and row.entry.name in (settings.llm_model, settings.embedding_model)
+        row.entry.name for row in weights.status() if row.state != "ready" and row.entry.name in needed_models(settings)
     ]
     for name in missing:
         out.print(f"{name} is not here yet: `larkwise models pull` fetches it", style="yellow", markup=False)

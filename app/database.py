@@ -1,4 +1,4 @@
-"""What must outlive a restart: answers, sessions, turns, feedback; SQLite by default, another database by URL."""
+"""What must outlive a restart: answers, sessions, feedback, API keys; SQLite by default, another database by URL."""
 
 from __future__ import annotations
 
@@ -86,12 +86,26 @@ class FeedbackRow(Base):
     created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
 
 
+class ApiKeyRow(Base):
+    """A key that callers show; of the key itself there is a hash only."""
+
+    __tablename__ = "api_keys"
+
+    id: Mapped[int] = mapped_column(primary_key=True)
+    name: Mapped[str] = mapped_column(String(64))
+    key_hash: Mapped[str] = mapped_column(String(64), unique=True)
+    rate_limit: Mapped[str | None] = mapped_column(String(64))
+    created_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=_now)
+    revoked_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+    last_used_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
+
+
 class Database:
     """Open it with `open_database`; one for the whole process."""
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
-        self._session = async_sessionmaker(engine, expire_on_commit=False)
+        self.session = async_sessionmaker(engine, expire_on_commit=False)
 
     async def close(self) -> None:
         await self._engine.dispose()
@@ -104,16 +118,16 @@ class Database:
     async def save_answer(
         self, answer_id: str, *, chain: str, caller: str, question: str, output: dict[str, Any]
     ) -> None:
-        async with self._session.begin() as session:
+        async with self.session.begin() as session:
             session.add(AnswerRow(id=answer_id, chain=chain, caller=caller, question=question, output=output))
 
     async def answer(self, answer_id: str) -> AnswerRow | None:
-        async with self._session() as session:
+        async with self.session() as session:
             return await session.get(AnswerRow, answer_id)
 
     async def history(self, *, caller: str, chain: str, session_id: str, turns: int) -> list[Turn]:
         """The last turns of a conversation, the oldest first; empty where there is none."""
-        async with self._session() as session:
+        async with self.session() as session:
             rows: Sequence[TurnRow] = (
                 await session.scalars(
                     select(TurnRow)
@@ -126,7 +140,7 @@ class Database:
         return [{"question": row.question, "answer": row.answer} for row in reversed(rows)]
 
     async def save_turn(self, *, caller: str, chain: str, session_id: str, turn: Turn) -> None:
-        async with self._session.begin() as session:
+        async with self.session.begin() as session:
             found = await session.scalar(
                 select(SessionRow).where(
                     SessionRow.caller == caller, SessionRow.chain == chain, SessionRow.name == session_id
@@ -140,7 +154,7 @@ class Database:
 
     async def save_feedback(self, answer_id: str, *, caller: str, rating: str, comment: str | None) -> None:
         """The same caller's earlier word on the same answer is replaced."""
-        async with self._session.begin() as session:
+        async with self.session.begin() as session:
             found = await session.scalar(
                 select(FeedbackRow).where(FeedbackRow.answer_id == answer_id, FeedbackRow.caller == caller)
             )
@@ -150,7 +164,7 @@ class Database:
             found.rating, found.comment, found.created_at = rating, comment, _now()
 
     async def feedback(self, answer_id: str) -> list[FeedbackRow]:
-        async with self._session() as session:
+        async with self.session() as session:
             found = await session.scalars(select(FeedbackRow).where(FeedbackRow.answer_id == answer_id))
             return list(found.all())
 
@@ -168,7 +182,8 @@ async def open_database(url: str) -> Database:
         raise DatabaseUnavailable("LARKWISE_DATABASE_URL is not a URL that SQLAlchemy reads") from error
     try:
         await asyncio.to_thread(_migrate, parsed)
-        engine = create_async_engine(parsed)
+        # in a thread: for a relative path SQLAlchemy asks for the working directory, which blocks
+        engine = await asyncio.to_thread(create_async_engine, parsed)
     except (SQLAlchemyError, OSError, ImportError) as error:
         shown = parsed.render_as_string(hide_password=True)
         reason = str(error).splitlines()[0]

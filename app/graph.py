@@ -9,11 +9,12 @@ from langgraph.graph import END, START, StateGraph
 from langgraph.graph.state import CompiledStateGraph
 from typing_extensions import TypedDict
 
-from app.conversations import ANONYMOUS, CALLER, remembering
+from app.conversations import ANONYMOUS, remembering
 from app.services import chain_specs
 from app.settings import load_settings
 from app.shared import opened_services
 from chains.registry import ChainSpec, chain_named
+from models.chat import CALLER
 
 Graph = CompiledStateGraph[Any, Any, Any, Any]
 

@@ -6,6 +6,7 @@ import logging
 import re
 import time
 import uuid
+from collections.abc import Callable
 
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -14,13 +15,16 @@ logger = logging.getLogger("larkwise.requests")
 HEADER = "X-Request-ID"
 _SAFE = re.compile(r"[\w.-]{1,64}")
 _KEY = "larkwise_request_id"
+Answered = Callable[[str, str, int, float], None]
+"""Is told a request's method, route (a pattern, not the path), status and seconds."""
 
 
 class RequestLog:
     """ASGI middleware: method, path, status and seconds of every request, when its last byte has gone."""
 
-    def __init__(self, app: ASGIApp) -> None:
+    def __init__(self, app: ASGIApp, answered: Answered) -> None:
         self._app = app
+        self._answered = answered
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -43,6 +47,12 @@ class RequestLog:
         finally:
             seconds = time.perf_counter() - began
             logger.info("%s %s %s %.3fs %s", scope["method"], scope["path"], status, seconds, request_id)
+            self._answered(scope["method"], route_of(scope), status, seconds)
+
+
+def route_of(scope: Scope) -> str:
+    """The pattern of the route that took the request: there are few of them, whatever clients ask for."""
+    return str(getattr(scope.get("route"), "path", "") or "unknown")
 
 
 def request_id_of(scope: Scope) -> str:

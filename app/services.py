@@ -8,16 +8,21 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from langchain_core.embeddings import Embeddings
 from langchain_core.language_models import BaseChatModel
 
 from app.database import Database, open_database
+from app.keys import Keys
+from app.running import RunningAnswers
 from app.settings import Settings
 from chains.built_in import BUILT_IN
 from chains.registry import Chain, ChainSpec, Parts, load_chains
 from ingest.collections import Collections
 from ingest.splitter import SplitterSettings
+from models.engine.requests import EngineLoad, NobodyWatches, Observer
+from models.errors import WeightsInvalid
 from models.manifest import load_manifest
 from models.sources import Progress
 from models.weights import WeightsStore, no_progress
@@ -31,16 +36,21 @@ class Services:
 
     settings: Settings
     model: BaseChatModel
+    embedding: Embeddings
     collections: Collections
     database: Database
+    keys: Keys
     specs: Mapping[str, ChainSpec]
     chains: Mapping[str, Chain]
+    running: RunningAnswers
 
 
 @asynccontextmanager
-async def open_services(settings: Settings, *, progress: Progress = no_progress) -> AsyncIterator[Services]:
+async def open_services(
+    settings: Settings, *, progress: Progress = no_progress, observer: Observer | None = None
+) -> AsyncIterator[Services]:
     """
-    Load everything; the model is loaded in a thread, so that the event loop goes on.
+    Load everything; the model is loaded in a thread, so that the event loop goes on. The observer is told what it does.
 
     Raises:
         ModelError, CollectionError, ChainError, DatabaseUnavailable: a part cannot be had.
@@ -50,12 +60,22 @@ async def open_services(settings: Settings, *, progress: Progress = no_progress)
     async with AsyncExitStack() as closing:
         database = await open_database(settings.database)
         closing.push_async_callback(database.close)
-        collections = await asyncio.to_thread(open_collections, settings, weights)
-        model = await asyncio.to_thread(open_model, settings, weights)
-        closing.push_async_callback(asyncio.to_thread, close_model, model)
+        embedding = await asyncio.to_thread(open_embeddings, settings.embedding_model, weights)
+        collections = _collections(settings, embedding)
+        model = await asyncio.to_thread(open_model, settings, weights, observer)
+        closing.push_async_callback(close_model, settings, model)
         parts = Parts(model=model, collection=collections.open)
-        chains = {name: spec.build(parts) for name, spec in specs.items()}
-        yield Services(settings, model, collections, database, specs, chains)
+        yield Services(
+            settings=settings,
+            model=model,
+            embedding=embedding,
+            collections=collections,
+            database=database,
+            keys=Keys(database),
+            specs=specs,
+            chains={name: spec.build(parts) for name, spec in specs.items()},
+            running=RunningAnswers(),
+        )
 
 
 def chain_specs(settings: Settings) -> Mapping[str, ChainSpec]:
@@ -83,7 +103,10 @@ def open_collections(settings: Settings, weights: WeightsStore) -> Collections:
     Raises:
         WeightsError: the embedding model cannot be had.
     """
-    embedding = open_embeddings(settings.embedding_model, weights)
+    return _collections(settings, open_embeddings(settings.embedding_model, weights))
+
+
+def _collections(settings: Settings, embedding: Embeddings) -> Collections:
     return Collections(settings.data_dir / "collections", embedding, embedding_name=settings.embedding_model)
 
 
@@ -101,20 +124,88 @@ def open_embeddings(name: str, weights: WeightsStore) -> Embeddings:
     return EmbeddedEncoder() if name == EMBEDDED else load_sentence_transformer(folder)
 
 
-def open_model(settings: Settings, weights: WeightsStore) -> BaseChatModel:
+def open_model(settings: Settings, weights: WeightsStore, observer: Observer | None = None) -> BaseChatModel:
     """
+    The chat model of the settings' provider; whoever opens it closes it with `close_model`.
+
+    It takes long, and imports what the provider needs: call it in a thread.
+
     Raises:
         WeightsError: it cannot be had, or is no chat model.
     """
-    from models.conversion import ready_model_folder
-    from models.loading import load_local_chat_model
-    from models.pipeline_chat import load_pipeline_chat_model
+    match settings.llm_provider:
+        case "local":
+            return _open_local(settings, weights, observer or NobodyWatches())
+        case "openai":
+            return _open_remote(settings)
+        case "llama-cpp":
+            return _open_llama_cpp(settings, weights)
+        case "hf-pipeline":
+            return _open_pipeline(settings, weights)
 
-    folder: Path = ready_model_folder(weights, settings.llm_model, progress=weights.progress)
-    if settings.llm_provider == "hf-pipeline":
-        return load_pipeline_chat_model(folder, name=settings.llm_model, max_tokens=settings.answer_tokens)
+
+async def close_model(settings: Settings, model: Any) -> None:
+    """Stops what runs on it."""
+    match settings.llm_provider:
+        case "local":
+            from models.loading import close_chat_model
+
+            await asyncio.to_thread(close_chat_model, model)
+        case "openai":
+            from models.remote import close_remote_chat_model
+
+            await close_remote_chat_model(model)
+        case "llama-cpp":
+            from models.llama_cpp import close_llama_cpp_chat_model
+
+            await asyncio.to_thread(close_llama_cpp_chat_model, model)
+        case "hf-pipeline":
+            from models.pipeline_chat import close_pipeline_chat_model
+
+            await asyncio.to_thread(close_pipeline_chat_model, model)
+
+
+def _open_local(settings: Settings, weights: WeightsStore, observer: Observer) -> BaseChatModel:
+    from models.engine.scheduler import EngineLimits
+    from models.loading import load_local_chat_model
+
     return load_local_chat_model(
-        folder,
+        model_folder(settings, weights),
+        name=settings.llm_model,
+        threads=settings.llm_threads,
+        limits=EngineLimits(
+            max_running=settings.llm_max_running,
+            max_waiting=settings.llm_max_waiting,
+            max_tokens_in_flight=settings.llm_max_tokens_in_flight,
+            prefix_cache_bytes=settings.llm_prefix_cache_mb * 2**20,
+        ),
+        observer=observer,
+        queue_timeout=settings.queue_timeout_s,
+        first_token_timeout=settings.first_token_timeout_s,
+        timeout=settings.request_timeout_s,
+        max_tokens=settings.answer_tokens,
+    )
+
+
+def _open_remote(settings: Settings) -> BaseChatModel:
+    from models.remote import open_remote_chat_model
+
+    return open_remote_chat_model(
+        base_url=settings.llm_base_url,
+        api_key=settings.llm_api_key.get_secret_value(),
+        model=settings.llm_model,
+        queue_timeout=settings.queue_timeout_s,
+        first_token_timeout=settings.first_token_timeout_s,
+        timeout=settings.request_timeout_s,
+        max_tokens=settings.answer_tokens,
+    )
+
+
+def _open_llama_cpp(settings: Settings, weights: WeightsStore) -> BaseChatModel:
+    from models.llama_cpp import load_llama_cpp_chat_model
+
+    return load_llama_cpp_chat_model(
+        gguf_file(settings.llm_model, weights),
         name=settings.llm_model,
         threads=settings.llm_threads,
         timeout=settings.request_timeout_s,
@@ -122,13 +213,70 @@ def open_model(settings: Settings, weights: WeightsStore) -> BaseChatModel:
     )
 
 
-def close_model(model: BaseChatModel) -> None:
-    """Stops what runs on it."""
-    from models.chat import LocalChatModel
-    from models.loading import close_chat_model
+def _open_pipeline(settings: Settings, weights: WeightsStore) -> BaseChatModel:
+    from models.pipeline_chat import load_pipeline_chat_model
 
-    if isinstance(model, LocalChatModel):
-        close_chat_model(model)
+    return load_pipeline_chat_model(
+        model_folder(settings, weights),
+        name=settings.llm_model,
+        timeout=settings.request_timeout_s,
+        max_tokens=settings.answer_tokens,
+    )
+
+
+def needed_models(settings: Settings) -> list[str]:
+    """The models whose files this machine must have."""
+    own = [] if settings.llm_provider == "openai" else [settings.llm_model]
+    return [*own, settings.embedding_model]
+
+
+def prepare(name: str, settings: Settings, weights: WeightsStore) -> Path:
+    """
+    Fetch a model and bring it into the form in which it is loaded; where that is now.
+
+    Raises:
+        WeightsError: it cannot be had.
+    """
+    from models.conversion import ready_model_folder
+
+    if name != settings.llm_model:
+        return ready_model_folder(weights, name, progress=weights.progress)
+    return gguf_file(name, weights) if settings.llm_provider == "llama-cpp" else model_folder(settings, weights)
+
+
+def model_folder(settings: Settings, weights: WeightsStore) -> Path:
+    """The model's files in the form in which they are loaded."""
+    from models.conversion import ready_model_folder
+    from models.loading import usable_quantization
+
+    wanted = settings.llm_quantization if settings.llm_provider == "local" else "none"
+    return ready_model_folder(
+        weights, settings.llm_model, quantization=usable_quantization(wanted), progress=weights.progress
+    )
+
+
+def gguf_file(name: str, weights: WeightsStore) -> Path:
+    """
+    The GGUF file of a name or path.
+
+    Raises:
+        WeightsError: it cannot be had, or there is none.
+    """
+    path = Path(name).expanduser()
+    if path.is_file():
+        return path
+    folder = weights.ensure(name)
+    found = sorted(folder.glob("*.gguf"))
+    if not found:
+        raise WeightsInvalid(f"{name} has no GGUF file: name one, or choose another LARKWISE_LLM_PROVIDER")
+    return found[0]
+
+
+def engine_load(model: BaseChatModel) -> EngineLoad | None:
+    """How busy larkwise's own engine is; None where another one runs the model."""
+    from models.chat import LocalChatModel
+
+    return model.load() if isinstance(model, LocalChatModel) else None
 
 
 def splitter_settings(settings: Settings) -> SplitterSettings:

@@ -10,11 +10,13 @@ from langchain_core.runnables import Runnable
 from langserve import add_routes
 from starlette.concurrency import run_in_threadpool
 
-from app.conversations import CALLER
+from app.conversations import HISTORY
 from app.security import caller_of
-from app.services import Services
+from app.services import Services, engine_load
 from chains.errors import InvalidInput
 from chains.registry import ChainSpec, validated
+from models.chat import CALLER
+from models.errors import QueueFull
 
 _ENDPOINTS: Sequence[Any] = (
     "invoke",
@@ -27,6 +29,8 @@ _ENDPOINTS: Sequence[Any] = (
     "config_schema",
     "playground",
 )
+_RETRY_S = 10.0
+"""An answer or two; how long it takes is known only to who is in the queue."""
 
 
 def mount(app: FastAPI, spec: ChainSpec, chain: Runnable[Any, Any], services: Callable[[], Services]) -> None:
@@ -48,6 +52,7 @@ def _checks(spec: ChainSpec, services: Callable[[], Services]) -> Callable[[Requ
         """A stream has said 200 before its chain starts, so what can be refused is refused here."""
         if request.method != "POST":
             return
+        services()  # there may be none yet
         try:
             body = await request.json()
         except ValueError as error:
@@ -61,10 +66,18 @@ def _checks(spec: ChainSpec, services: Callable[[], Services]) -> Callable[[Requ
             collection = validated(spec, value).get("collection")
             if collection is not None:
                 await run_in_threadpool(services().collections.open, collection)
+        _check_queue(services())
 
     return check
 
 
+def _check_queue(services: Services) -> None:
+    load = engine_load(services.model)
+    if load is not None and load.waiting >= load.max_waiting:
+        raise QueueFull(load.waiting, retry_after_s=_RETRY_S)
+
+
 def _with_caller(config: dict[str, Any], request: Request) -> dict[str, Any]:
-    """Who asks is never taken from the body."""
-    return {**config, "configurable": {**config.get("configurable", {}), CALLER: caller_of(request)}}
+    """Who asks, and what was said before, is never taken from the body."""
+    known = {**config.get("configurable", {}), CALLER: caller_of(request), HISTORY: None}
+    return {**config, "configurable": known}

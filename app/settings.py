@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import difflib
+import ipaddress
 import os
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from dotenv import dotenv_values
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, NoDecode, PydanticBaseSettingsSource, SettingsConfigDict
+
+from app.rates import checked_rate
 
 PREFIX = "LARKWISE_"
 Profile = Literal["embedded", "hub", "cluster"]
@@ -65,12 +68,35 @@ class Settings(BaseSettings):
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Web origins that may call from a browser, separated by commas; none by default"
     )
-    llm_provider: Literal["local", "hf-pipeline"] = Field(
+    llm_provider: Literal["local", "openai", "hf-pipeline", "llama-cpp"] = Field(
         "local",
-        description="`local` streams token by token; `hf-pipeline` is LangChain's HuggingFacePipeline, for comparison",
+        description="`local` is larkwise's own engine: many at once, token by token; `openai` any server with OpenAI's "
+        "interface, see LLM_BASE_URL; `llama-cpp` a GGUF file, with the extra `llama-cpp`; `hf-pipeline` LangChain's "
+        "HuggingFacePipeline, for comparison",
     )
     llm_model: str = Field(
-        "qwen2.5-coder-1.5b-instruct", description="A name from `larkwise models list`, a hub name, or a folder"
+        "qwen2.5-coder-1.5b-instruct",
+        description="A name from `larkwise models list`, a hub name, or a folder; with `openai` the server's name for "
+        "it, with `llama-cpp` a name of the list that has a GGUF file, or the file's path",
+    )
+    llm_base_url: str = Field(
+        "",
+        validate_default=True,
+        description="With `openai`: the server's address up to and with `/v1`, for example http://127.0.0.1:8001/v1",
+    )
+    llm_api_key: SecretStr = Field(SecretStr(""), description="With `openai`: the key, where the server wants one")
+    llm_quantization: Literal["none", "int8"] = Field(
+        "none", description="With `local` on a CPU: `int8` halves memory and shortens each step; converted once"
+    )
+    llm_max_running: int = Field(8, ge=1, le=256, description="With `local`: completions that share each step")
+    llm_max_waiting: int = Field(
+        64, ge=1, le=10_000, description="With `local`: requests that may wait; one more is answered 429"
+    )
+    llm_max_tokens_in_flight: int = Field(
+        16_384, ge=128, description="With `local`: tokens of prompts and answers that may be in memory together"
+    )
+    llm_prefix_cache_mb: int = Field(
+        512, ge=0, description="With `local`: megabytes for the beginnings of prompts that are read once and kept"
     )
     llm_threads: int | None = Field(
         None, ge=1, description="Threads for one step of the model; all cores where it is not set"
@@ -81,7 +107,25 @@ class Settings(BaseSettings):
     )
     chunk_size: int = Field(500, ge=50, le=8000, description="Characters of a chunk")
     chunk_overlap: int = Field(50, ge=0, le=4000, description="Characters that neighbouring chunks share")
-    request_timeout_s: float = Field(120, gt=0, description="Seconds that one completion may take, waiting included")
+    queue_timeout_s: float = Field(60, gt=0, description="Seconds that a request may wait before work on it begins")
+    first_token_timeout_s: float = Field(60, gt=0, description="Seconds from there to the answer's first token")
+    request_timeout_s: float = Field(300, gt=0, description="Seconds that one completion may take, waiting included")
+    shutdown_timeout_s: float = Field(
+        10, ge=0, description="Seconds that running answers get to end when the service is stopped"
+    )
+    api_keys_required: bool | None = Field(
+        None,
+        description="Whether requests need a key (`larkwise keys create`); where it is not set: unless HOST is an "
+        "address of this machine alone",
+    )
+    rate_limit: str = Field(
+        "", description="Requests that each key may send, for example 60/minute; without limit where it is not set"
+    )
+    redis_url: str = Field(
+        "",
+        description="Counts rate limits in Redis, so that several processes share them; in memory where it is not set",
+        repr=False,  # it may hold a password
+    )
     database_url: str = Field(
         "",
         description="SQLAlchemy URL of the database for answers, sessions and feedback; "
@@ -97,6 +141,20 @@ class Settings(BaseSettings):
     def _separated_by_commas(cls, value: object) -> object:
         if isinstance(value, str):
             return tuple(part.strip() for part in value.split(",") if part.strip())
+        return value
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _is_a_rate(cls, value: str) -> str:
+        return checked_rate(value) if value else value
+
+    @field_validator("llm_base_url")
+    @classmethod
+    def _is_given_for_a_server(cls, value: str, info: Any) -> str:
+        if info.data.get("llm_provider") == "openai" and not value:
+            raise ValueError("LARKWISE_LLM_PROVIDER=openai needs the server's address here")
+        if value and not value.startswith(("http://", "https://")):
+            raise ValueError("it should begin with http:// or https://")
         return value
 
     @field_validator("data_dir", "cache_dir", "weights_folder")
@@ -115,7 +173,12 @@ class Settings(BaseSettings):
     @property
     def database(self) -> str:
         """The URL that is used."""
-        return self.database_url or f"sqlite+aiosqlite:///{self.data_dir.absolute() / 'larkwise.sqlite3'}"
+        return self.database_url or f"sqlite+aiosqlite:///{self.data_dir / 'larkwise.sqlite3'}"
+
+    @property
+    def needs_keys(self) -> bool:
+        """Whether requests need a key."""
+        return not is_loopback(self.host) if self.api_keys_required is None else self.api_keys_required
 
     @classmethod
     def settings_customise_sources(
@@ -128,6 +191,20 @@ class Settings(BaseSettings):
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         given = (init_settings, env_settings, dotenv_settings)
         return (*given, _ProfileSource(settings_cls, given))
+
+
+def is_loopback(host: str) -> bool:
+    """Whether only this machine can reach what listens there."""
+    return ipaddress.ip_address(host.strip("[]")).is_loopback if is_address(host) else host == "localhost"
+
+
+def is_address(host: str) -> bool:
+    """Whether it is an IP address, and not a name."""
+    try:
+        ipaddress.ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return True
 
 
 class _ProfileSource(PydanticBaseSettingsSource):

@@ -12,8 +12,10 @@ from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 
+from app.errors import NotReady
 from app.services import Services, open_services
 from app.settings import Settings
+from models.engine.requests import Observer
 
 
 @dataclass(slots=True)
@@ -24,24 +26,26 @@ class _Shared:
     lock: asyncio.Lock = field(default_factory=asyncio.Lock)
 
 
-_shared = _Shared()
+_shared: dict[Settings, _Shared] = {}
 
 
 @asynccontextmanager
-async def shared_services(settings: Settings) -> AsyncIterator[Services]:
-    """The process's services; the first user opens them, the last one closes them. Settings of the first count."""
-    async with _shared.lock:
-        if _shared.services is None:
-            _shared.services = await _shared.closing.enter_async_context(open_services(settings))
-        _shared.users += 1
+async def shared_services(settings: Settings, *, observer: Observer | None = None) -> AsyncIterator[Services]:
+    """The process's services of these settings; the first user opens them, the last one closes them."""
+    shared = _shared.setdefault(settings, _Shared())
+    async with shared.lock:
+        if shared.services is None:
+            opening = open_services(settings, observer=observer)
+            shared.services = await shared.closing.enter_async_context(opening)
+        shared.users += 1
     try:
-        yield _shared.services
+        yield shared.services
     finally:
-        async with _shared.lock:
-            _shared.users -= 1
-            if _shared.users == 0:
-                _shared.services = None
-                await _shared.closing.aclose()
+        async with shared.lock:
+            shared.users -= 1
+            if shared.users == 0:
+                shared.services = None
+                await shared.closing.aclose()
 
 
 def opened_services() -> Services:
@@ -49,8 +53,12 @@ def opened_services() -> Services:
     What `shared_services` has opened.
 
     Raises:
-        RuntimeError: nobody has opened them; in `langgraph dev` the HTTP application does.
+        NotReady: they are still being opened, which in `langgraph dev` the HTTP application does.
     """
-    if _shared.services is None:
-        raise RuntimeError("the services are not open: langgraph.json must name app.server:app as its http.app")
-    return _shared.services
+    opened = next((shared.services for shared in _shared.values() if shared.services), None)
+    if opened is None:
+        raise NotReady(
+            "larkwise is still loading its model: try again in a few seconds "
+            "(langgraph.json must name app.server:app as its http.app)"
+        )
+    return opened

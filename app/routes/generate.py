@@ -1,26 +1,26 @@
-"""POST /generate and /generate/stream: the model without a chain."""
+"""POST /generate, /generate/stream and /generate/batch: the model without a chain."""
 
 from __future__ import annotations
 
 import asyncio
-import json
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Coroutine
+from collections.abc import AsyncIterator
 from contextlib import aclosing
-from typing import Any, TypeVar
+from typing import Any
 
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 from langchain_core.language_models import BaseChatModel
-from langchain_core.messages import AIMessageChunk, HumanMessage
-from pydantic import BaseModel, ConfigDict, Field
-from sse_starlette import EventSourceResponse
+from langchain_core.messages import HumanMessage
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from app.dependencies import ServicesOf
-from app.errors import RESPONSES
+from app.completions import Completion, Usage, complete
+from app.dependencies import CallerOf, ServicesOf
+from app.errors import RESPONSES, ErrorBody, ErrorDetail, logged_problem
+from app.streaming import Event, as_event, event_stream
 
-T = TypeVar("T")
 router = APIRouter(tags=["generate"], responses=RESPONSES)
+_EVENTS: dict[int | str, dict[str, Any]] = {200: {"content": {"text/event-stream": {}}}}
 
 
 class GenerateRequest(BaseModel):
@@ -36,20 +36,16 @@ class GenerateRequest(BaseModel):
     stop: list[str] = Field(default_factory=list, max_length=8, description="Texts that end the answer")
     seed: int | None = Field(None, description="The same seed gives the same answer")
 
-    def options(self) -> dict[str, Any]:
-        """As the chat model takes them."""
-        chosen = {"max_tokens": self.max_tokens, "temperature": self.temperature, "top_p": self.top_p}
+    def asked_by(self, caller: str) -> Completion:
+        """As the model takes it."""
+        options: dict[str, Any] = {
+            "max_tokens": self.max_tokens,
+            "temperature": self.temperature,
+            "top_p": self.top_p,
+        }
         if self.seed is not None:
-            chosen["seed"] = self.seed
-        return chosen
-
-
-class Usage(BaseModel):
-    """In tokens."""
-
-    prompt_tokens: int = 0
-    completion_tokens: int = 0
-    total_tokens: int = 0
+            options["seed"] = self.seed
+        return Completion([HumanMessage(self.prompt)], caller, self.stop, options)
 
 
 class GenerateResponse(BaseModel):
@@ -60,75 +56,85 @@ class GenerateResponse(BaseModel):
     latency: float
 
 
-@router.post("/generate", response_model=GenerateResponse)
-async def generate(body: GenerateRequest, request: Request, services: ServicesOf) -> Response | GenerateResponse:
-    """The whole answer at once; `stream: true` answers as /generate/stream."""
-    if body.stream:
-        return _event_stream(services.model, body)
-    return await _unless_gone(request, _complete(services.model, body))
+class BatchRequest(BaseModel):
+    """Several requests that are worked on together."""
 
-
-@router.post("/generate/stream")
-async def generate_stream(body: GenerateRequest, services: ServicesOf) -> Response:
-    """Server-sent events: `{"text"}` a token, then `{"usage","latency"}`, then `[DONE]`."""
-    return _event_stream(services.model, body)
-
-
-async def _complete(model: BaseChatModel, body: GenerateRequest) -> GenerateResponse:
-    began = time.perf_counter()
-    text, usage = "", Usage()
-    async with aclosing(_chunks(model, body)) as chunks:
-        async for chunk in chunks:
-            text += str(chunk.text)
-            usage = _usage(chunk) or usage
-    return GenerateResponse(text=text, usage=usage, latency=round(time.perf_counter() - began, 4))
-
-
-def _event_stream(model: BaseChatModel, body: GenerateRequest) -> EventSourceResponse:
-    async def events() -> AsyncIterator[dict[str, str]]:
-        began = time.perf_counter()
-        usage = Usage()
-        async with aclosing(_chunks(model, body)) as chunks:
-            async for chunk in chunks:
-                usage = _usage(chunk) or usage
-                if chunk.text:
-                    yield _event({"text": str(chunk.text)})
-        yield _event({"usage": usage.model_dump(), "latency": round(time.perf_counter() - began, 4)})
-        yield {"data": "[DONE]"}
-
-    return EventSourceResponse(events(), sep="\n")
-
-
-async def _chunks(model: BaseChatModel, body: GenerateRequest) -> AsyncGenerator[AIMessageChunk]:
-    stream = model.astream([HumanMessage(body.prompt)], stop=body.stop or None, **body.options())
-    async for chunk in stream:
-        if isinstance(chunk, AIMessageChunk):
-            yield chunk
-
-
-def _usage(chunk: AIMessageChunk) -> Usage | None:
-    used = chunk.usage_metadata
-    if used is None:
-        return None
-    return Usage(
-        prompt_tokens=used["input_tokens"],
-        completion_tokens=used["output_tokens"],
-        total_tokens=used["total_tokens"],
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"example": {"requests": [{"prompt": "什么是AI芯片?"}, {"prompt": "What is INT8?"}]}},
     )
 
+    requests: list[GenerateRequest] = Field(min_length=1, max_length=32, description="1 to 32 requests")
 
-def _event(data: dict[str, Any]) -> dict[str, str]:
-    return {"data": json.dumps(data, ensure_ascii=False)}
+    @field_validator("requests")
+    @classmethod
+    def _none_streams(cls, requests: list[GenerateRequest]) -> list[GenerateRequest]:
+        if any(request.stream for request in requests):
+            raise ValueError("a batch is answered as a whole: leave stream out, or use /generate/stream")
+        return requests
 
 
-async def _unless_gone(request: Request, work: Coroutine[Any, Any, T]) -> T:
-    """The work's result; stopped when the caller goes away, since nobody would read it."""
-    task = asyncio.create_task(work)
-    try:
-        while not task.done():
-            await asyncio.wait({task}, timeout=0.5)
-            if not task.done() and await request.is_disconnected():
-                task.cancel()
-        return await task
-    finally:
-        task.cancel()
+class BatchResponse(BaseModel):
+    """In the order of the requests; one that failed has its error in its place."""
+
+    results: list[GenerateResponse | ErrorBody]
+
+
+@router.post("/generate", response_model=GenerateResponse)
+async def generate(
+    body: GenerateRequest, request: Request, services: ServicesOf, caller: CallerOf
+) -> Response | GenerateResponse:
+    """The whole answer at once; `stream: true` answers as /generate/stream."""
+    if body.stream:
+        return await event_stream(_events(services.model, body.asked_by(caller)), request.scope)
+    return await _whole(services.model, body.asked_by(caller))
+
+
+@router.post("/generate/stream", response_class=Response, responses=_EVENTS)
+async def generate_stream(body: GenerateRequest, request: Request, services: ServicesOf, caller: CallerOf) -> Response:
+    """
+    Server-sent events: `{"text"}` a token, then `{"usage","latency"}`, then `[DONE]`.
+
+    Comments are sent while the request waits. An error after the first byte is an event `error`.
+    """
+    return await event_stream(_events(services.model, body.asked_by(caller)), request.scope)
+
+
+@router.post("/generate/batch")
+async def generate_batch(body: BatchRequest, request: Request, services: ServicesOf, caller: CallerOf) -> BatchResponse:
+    """Several prompts; they share the model's steps, so together they take little longer than one."""
+
+    async def one(asked: Completion) -> GenerateResponse | ErrorBody:
+        try:
+            return await _whole(services.model, asked)
+        except Exception as error:  # noqa: BLE001 - whatever one request meets, the others are answered
+            problem = logged_problem(error, request.scope)
+            return ErrorBody(error=ErrorDetail.model_validate(problem.body(request.scope)["error"]))
+
+    return BatchResponse(results=await asyncio.gather(*(one(each.asked_by(caller)) for each in body.requests)))
+
+
+async def _whole(model: BaseChatModel, asked: Completion) -> GenerateResponse:
+    began = time.perf_counter()
+    text, usage = "", Usage()
+    async with aclosing(complete(model, asked)) as pieces:
+        async for piece in pieces:
+            text += piece.text
+            usage = piece.usage or usage
+    return GenerateResponse(text=text, usage=usage, latency=_since(began))
+
+
+async def _events(model: BaseChatModel, asked: Completion) -> AsyncIterator[Event]:
+    began = time.perf_counter()
+    usage = Usage()
+    async with aclosing(complete(model, asked)) as pieces:
+        async for piece in pieces:
+            usage = piece.usage or usage
+            if piece.text:
+                yield as_event({"text": piece.text})
+    yield as_event({"usage": usage.model_dump(), "latency": _since(began)})
+    yield {"data": "[DONE]"}
+
+
+def _since(began: float) -> float:
+    return round(time.perf_counter() - began, 4)

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import dataclasses
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Depends, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request, Response
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.concurrency import run_in_threadpool
 
 from app.dependencies import services_of
 from app.errors import RESPONSES, NotReady
+from app.metrics import CONTENT_TYPE
+from app.services import engine_load
 from app.version import VERSION
+from ingest.collections import Collections
 from ingest.errors import CollectionError
 from models.chat import LocalChatModel
 
@@ -36,7 +40,7 @@ async def root(app: AppOf) -> dict[str, Any]:
 @router.get("/health")
 async def health(app: AppOf) -> dict[str, Any]:
     """Always 200 while the process answers; `model_loaded` says whether it can do more."""
-    loaded = getattr(app.state, "services", None) is not None
+    loaded = app.state.services is not None
     return {"status": "healthy", "model_loaded": loaded, "version": VERSION}
 
 
@@ -48,15 +52,42 @@ async def live() -> dict[str, str]:
 
 @router.get("/health/ready")
 async def ready(app: AppOf) -> dict[str, Any]:
-    """Model, database and collections answer; 503 until they do."""
+    """
+    Model and database answer, and a collection if there are any; 503 until they do.
+
+    `unusable` names the collections that cannot be used, and why: the others are answered from.
+    """
     services = services_of(app)
+    if app.state.draining.has_begun:
+        raise NotReady("not ready: larkwise is being stopped")
     try:
         await services.database.ping()
-        names = await run_in_threadpool(services.collections.names)
-        for name in names:
-            await run_in_threadpool(services.collections.open(name).count)
-    except (SQLAlchemyError, CollectionError) as error:
+    except SQLAlchemyError as error:
         raise NotReady(f"not ready: {error}") from error
+    usable, unusable = await run_in_threadpool(_checked, services.collections)
+    if unusable and not usable:
+        raise NotReady(f"not ready: {next(iter(unusable.values()))}")
     if isinstance(services.model, LocalChatModel) and not services.model.is_alive():
         raise NotReady("not ready: the model's engine has ended; restart larkwise")
-    return {"status": "ready", "model_loaded": True, "collections": names}
+    state = {"status": "ready", "model_loaded": True, "collections": usable, "unusable": unusable}
+    load = engine_load(services.model)
+    return state if load is None else state | {"engine": dataclasses.asdict(load)}
+
+
+def _checked(collections: Collections) -> tuple[list[str], dict[str, str]]:
+    """Those that can be used, and what is wrong with the others."""
+    usable, unusable = [], {}
+    for name in collections.names():
+        try:
+            collections.open(name).check()
+        except CollectionError as error:
+            unusable[name] = str(error)
+        else:
+            usable.append(name)
+    return usable, unusable
+
+
+@router.get("/metrics", response_class=Response)
+def metrics(app: AppOf) -> Response:
+    """For Prometheus."""
+    return Response(app.state.metrics.page(), media_type=CONTENT_TYPE)

@@ -2,17 +2,15 @@
 
 from __future__ import annotations
 
-import threading
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import uvicorn
 
 from app.cli_ingest import ingest_paths
 from app.factory import create_app
 from app.settings import Settings
+from tests.app.servers import Service, running, wait_until_ready
 
 DOCUMENTS = {
     "refunds.md": "# Refunds\n\n## Deadline\n\nA card can be returned within 15 days for a full refund.\n",
@@ -30,7 +28,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Setti
         llm_model="smollm2-135m-instruct",
         llm_threads=1,
         answer_tokens=24,
-        chains=("examples.echo_chain.echo:SPEC",),
+        chains=("examples.echo_chain.echo:SPEC", "tests.app.endless:SPEC"),
     )
 
 
@@ -45,15 +43,15 @@ def ingested(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Se
 
 
 @pytest.fixture(scope="session")
-def url(ingested: Settings) -> Iterator[str]:
+def service(ingested: Settings) -> Iterator[Service]:
+    """The running service, seen from inside as well."""
+    app = create_app(ingested)
+    with running(app) as address:
+        wait_until_ready(address)
+        yield Service(address, app)
+
+
+@pytest.fixture(scope="session")
+def url(service: Service) -> str:
     """The address of the running service."""
-    config = uvicorn.Config(create_app(ingested), host="127.0.0.1", port=0, log_level="warning", access_log=False)
-    server = uvicorn.Server(config)
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        assert thread.is_alive(), "the server ended while it was starting"
-        time.sleep(0.05)
-    yield f"http://127.0.0.1:{server.servers[0].sockets[0].getsockname()[1]}"
-    server.should_exit = True
-    thread.join()
+    return service.url

@@ -118,3 +118,30 @@ def test_models_are_listed_with_their_licences_and_verified(settings: Settings) 
 
 def test_doctor_says_that_everything_is_there(settings: Settings) -> None:
     assert larkwise(settings, "doctor").returncode == 0
+
+
+def test_a_package_brings_commands_by_an_entry_point(settings: Settings, tmp_path: Path) -> None:
+    (tmp_path / "extra-1.0.dist-info").mkdir()
+    (tmp_path / "extra-1.0.dist-info" / "METADATA").write_text("Metadata-Version: 2.1\nName: extra\nVersion: 1.0\n")
+    (tmp_path / "extra-1.0.dist-info" / "entry_points.txt").write_text(
+        "[larkwise.commands]\ngreet = extra.cli:commands\nbroken = nowhere_at_all:commands\n"
+    )
+    (tmp_path / "extra").mkdir()
+    (tmp_path / "extra" / "errors.py").write_text("class Rude(Exception):\n    pass\n")
+    (tmp_path / "extra" / "cli.py").write_text(
+        "import typer\nfrom extra.errors import Rude\ncommands = typer.Typer()\n\n"
+        "@commands.command()\ndef hello(name: str) -> None:\n    print('hello', name)\n\n"
+        "@commands.command()\ndef bye() -> None:\n    raise Rude('not yet: stay')\n"
+    )
+    path = {"PYTHONPATH": str(tmp_path)}
+    assert larkwise(settings, "greet", "hello", "anna", **path).stdout == "hello anna\n"
+    refused = larkwise(settings, "greet", "bye", **path)
+    assert (refused.returncode, refused.stderr) == (1, "larkwise: not yet: stay\n")
+    helped = larkwise(settings, "--help", **path)
+    assert helped.returncode == 0
+    assert {"greet", "broken", "serve"} <= set(helped.stdout.split())
+    for arguments in (("broken",), ("broken", "deep", "--option", "1"), ("broken", "--help")):
+        done = larkwise(settings, *arguments, **path)
+        assert done.returncode == 1
+        assert "`larkwise broken` cannot be imported" in done.stderr
+        assert "Traceback" not in done.stderr

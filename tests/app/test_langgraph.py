@@ -17,6 +17,7 @@ import pytest
 
 from app.settings import Settings
 from examples.echo_chain import echo
+from tests.app.servers import is_ready
 
 ROOT = Path(__file__).parents[2]
 ASKED = {"question": "Within how many days can a card be returned for a full refund?"}
@@ -31,7 +32,8 @@ def platform(ingested: Settings, tmp_path_factory: pytest.TempPathFactory) -> It
     environment = os.environ | {
         "LANGGRAPH_CLI_NO_ANALYTICS": "1",
         "LANGSMITH_TRACING": "false",
-        "LARKWISE_DATA_DIR": str(ingested.data_dir),
+        # relative, as the default is: asking for the working directory would block the platform's event loop
+        "LARKWISE_DATA_DIR": os.path.relpath(ingested.data_dir, ROOT),
         "LARKWISE_CACHE_DIR": str(ingested.cache_dir),
         "LARKWISE_LLM_MODEL": ingested.llm_model,
         "LARKWISE_LLM_THREADS": "1",
@@ -46,7 +48,7 @@ def platform(ingested: Settings, tmp_path_factory: pytest.TempPathFactory) -> It
         )  # fmt: skip
         url = f"http://127.0.0.1:{port}"
         try:
-            while not _answers(url):
+            while not (_answers(url) and is_ready(url)):
                 assert process.poll() is None, log.read_text()[-3000:]
                 time.sleep(0.3)
             yield url
