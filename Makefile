@@ -7,7 +7,7 @@ CONSTRAINTS := -c constraints.txt -c constraints-cuda.txt
 INSTALL = PIP_CONSTRAINT=$(CURDIR)/constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install $(CONSTRAINTS)
 TEST_MODELS := smollm2-135m-instruct all-minilm-l6-v2 use-multilingual-v3
 
-.PHONY: serve test test-slow check format bench-smoke docs clean chromium models
+.PHONY: serve test test-slow check format bench-smoke bench-serving soak docs clean chromium models
 
 serve: $(VENV)/installed
 	@$(BIN)/larkwise serve --example examples/handbook
@@ -33,6 +33,14 @@ bench-smoke: $(VENV)/installed-dev
 	$(BIN)/larkwise models pull
 	$(BIN)/python -m bench.smoke
 
+# llama.cpp's server is measured too where it is on PATH, or named: make bench-serving LLAMA_SERVER=/path/to/llama-server
+bench-serving: $(VENV)/installed-dev
+	$(BIN)/larkwise models pull
+	$(BIN)/python -m bench.serving $(if $(LLAMA_SERVER),--llama-server $(LLAMA_SERVER))
+
+soak: $(VENV)/installed-dev models
+	$(BIN)/python -m bench.soak
+
 docs: $(VENV)/installed
 	$(BIN)/python -m app.settings_docs
 
@@ -56,7 +64,7 @@ $(VENV)/installed: pyproject.toml constraints.txt constraints-cuda.txt | $(VENV)
 	@touch $@
 
 $(VENV)/installed-dev: pyproject.toml constraints.txt constraints-cuda.txt | $(VENV)/bin/pip
-	$(INSTALL) -e '.[dev,platform]'
+	$(INSTALL) -e '.[dev,platform,ocr]'
 	@touch $(VENV)/installed $@
 
 clean:

@@ -1,0 +1,74 @@
+"""What a server costs: CPU-seconds and memory of its process and of all that it has started."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+from typing import Any, Protocol
+
+from bench.errors import EngineEnded, MissingTool
+
+
+class Meter(Protocol):
+    """Readings that only grow; the cost of something is the difference of two."""
+
+    def server_cpu_s(self) -> float:
+        """CPU-seconds of what is measured."""
+
+    def machine_cpu_s(self) -> float:
+        """CPU-seconds of everything on this machine, the client and other people's work included."""
+
+
+class ProcessTree:
+    """A process and its descendants; those that have ended count through the parent that waited for them."""
+
+    def __init__(self, pid: int) -> None:
+        self._psutil = _psutil()
+        self._root = self._psutil.Process(pid)
+
+    def server_cpu_s(self) -> float:
+        return float(sum(_cpu_s(times) for times in self._readings("cpu_times")))
+
+    def machine_cpu_s(self) -> float:
+        times = self._psutil.cpu_times()
+        return float(times.user + times.nice + times.system)
+
+    def resident_bytes(self) -> int:
+        """Resident memory, files that are mapped included."""
+        return int(sum(memory.rss for memory in self._readings("memory_info")))
+
+    def _readings(self, what: str) -> list[Any]:
+        """
+        Raises:
+            EngineEnded: the process itself is gone; a descendant may come and go.
+        """
+        try:
+            readings = [getattr(self._root, what)()]
+            children = self._root.children(recursive=True)
+        except self._psutil.NoSuchProcess as error:
+            raise EngineEnded(f"process {self._root.pid} has ended while it was measured: see its log") from error
+        for process in children:
+            with suppress(self._psutil.NoSuchProcess):
+                readings.append(getattr(process, what)())
+        return readings
+
+
+def own_cpu_s() -> float:
+    """CPU-seconds of this process, which makes the load."""
+    return time.process_time()
+
+
+def total_memory_bytes() -> int:
+    return int(_psutil().virtual_memory().total)
+
+
+def _cpu_s(times: Any) -> float:
+    return float(times.user + times.system + times.children_user + times.children_system)
+
+
+def _psutil() -> Any:
+    try:
+        import psutil
+    except ImportError as error:
+        raise MissingTool("measuring needs psutil: pip install psutil") from error
+    return psutil

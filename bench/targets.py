@@ -1,0 +1,197 @@
+"""What can be asked and measured: any OpenAI-compatible server, and a process that reads prompts line by line."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol, TypeAlias
+
+import httpx
+
+from bench.errors import TargetError
+
+_TIMEOUT_S = 900.0
+"""A target that says nothing for so long has failed; eight people before one that answers one by one wait minutes."""
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    role: str
+    content: str
+
+
+@dataclass(frozen=True, slots=True)
+class Prompt:
+    """
+    One request, answered with exactly `answer_tokens` tokens where the target can be told to.
+
+    `label` says what it is for in a measurement that mixes several kinds.
+    """
+
+    messages: tuple[Message, ...]
+    answer_tokens: int
+    label: str = ""
+
+    def as_json(self) -> list[dict[str, str]]:
+        """The messages as chat templates and servers take them."""
+        return [{"role": message.role, "content": message.content} for message in self.messages]
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """Some text of the answer."""
+
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Usage:
+    """As the target counts them; comes at the end, where it comes at all."""
+
+    prompt_tokens: int
+    completion_tokens: int
+
+
+Event: TypeAlias = Piece | Usage
+
+
+class Target(Protocol):
+    """Answers one prompt in pieces; safe under concurrent calls."""
+
+    def stream(self, prompt: Prompt) -> AsyncGenerator[Event]:
+        """
+        Closing the stream ends the request.
+
+        Raises:
+            TargetError: no answer, or not to its end.
+        """
+
+
+@dataclass(frozen=True, slots=True)
+class OpenAIServer:
+    """
+    POST /v1/chat/completions below `url`, streamed and greedy.
+
+    `options` are added to every request's body: what this server needs to answer in full length or without a cache.
+    `client` is closed by whoever made it; see `open_client`.
+    """
+
+    url: str
+    model: str
+    client: httpx.AsyncClient
+    options: Mapping[str, Any] = field(default_factory=dict)
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Event]:
+        ended = False
+        try:
+            async with self.client.stream(
+                "POST", f"{self.url}/v1/chat/completions", json=self._body(prompt)
+            ) as response:
+                if response.status_code != httpx.codes.OK:
+                    text = (await response.aread()).decode(errors="replace")
+                    raise TargetError(f"HTTP {response.status_code}: {text[:200]}")
+                async for data in _data_lines(response):
+                    if data == "[DONE]":
+                        ended = True
+                        break
+                    for event in _events(data):
+                        yield event
+        except httpx.HTTPError as error:
+            raise TargetError(f"{type(error).__name__}: {error}") from error
+        if not ended:
+            raise TargetError("the stream broke off before [DONE]")
+
+    def _body(self, prompt: Prompt) -> dict[str, Any]:
+        return {
+            "model": self.model,
+            "messages": prompt.as_json(),
+            "max_tokens": prompt.answer_tokens,
+            "temperature": 0,
+            "stream": True,
+            "stream_options": {"include_usage": True},
+            **self.options,
+        }
+
+
+def open_client() -> httpx.AsyncClient:
+    """A client for any number of streams at once; proxies are not asked, since a proxy would be measured too."""
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
+    return httpx.AsyncClient(timeout=_TIMEOUT_S, limits=limits, trust_env=False)
+
+
+async def _data_lines(response: httpx.Response) -> AsyncIterator[str]:
+    event = ""
+    async for line in response.aiter_lines():
+        if line.startswith("event:"):
+            event = line.removeprefix("event:").strip()
+        elif line.startswith("data:"):
+            data = line.removeprefix("data:").strip()
+            if event == "error":
+                raise TargetError(f"the stream ended with an error: {data[:200]}")
+            yield data
+
+
+def _events(data: str) -> list[Event]:
+    try:
+        chunk = json.loads(data)
+    except ValueError as error:
+        raise TargetError(f"no JSON in the stream: {data[:200]}") from error
+    if chunk.get("error"):
+        raise TargetError(f"the stream ended with an error: {json.dumps(chunk['error'], ensure_ascii=False)[:200]}")
+    events: list[Event] = []
+    for choice in chunk.get("choices") or []:
+        if text := (choice.get("delta") or {}).get("content"):
+            events.append(Piece(text))
+    if used := chunk.get("usage"):
+        events.append(Usage(used["prompt_tokens"], used["completion_tokens"]))
+    return events
+
+
+class LineProcess:
+    """
+    A process that answers one prompt after the other: a JSON line in, JSON lines out.
+
+    In: {"messages", "answer_tokens"}. Out: {"text"} for each piece, then {"prompt_tokens", "completion_tokens"} or
+    {"error"}. Whoever comes meanwhile waits, as people do before a model that answers one at a time.
+    """
+
+    def __init__(self, process: asyncio.subprocess.Process) -> None:
+        self._process = process
+        self._turn = asyncio.Lock()
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Event]:
+        async with self._turn:
+            await self._send({"messages": prompt.as_json(), "answer_tokens": prompt.answer_tokens})
+            ended = False
+            try:
+                while not ended:
+                    line = await self._receive()
+                    if "error" in line:
+                        ended = True
+                        raise TargetError(line["error"])
+                    if "text" in line:
+                        yield Piece(line["text"])
+                    else:
+                        ended = True
+                        yield Usage(**line)
+            finally:
+                while not ended:  # it cannot be stopped: the next caller must not read this answer
+                    ended = "text" not in await self._receive()
+
+    async def _send(self, line: dict[str, Any]) -> None:
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(json.dumps(line).encode() + b"\n")
+            await self._process.stdin.drain()
+        except ConnectionError as error:
+            raise TargetError("the process has ended") from error
+
+    async def _receive(self) -> dict[str, Any]:
+        assert self._process.stdout is not None
+        line = await self._process.stdout.readline()
+        if not line:
+            raise TargetError("the process has ended")
+        received: dict[str, Any] = json.loads(line)
+        return received
