@@ -79,6 +79,10 @@ def place(metadata: dict[str, Any]) -> str:
         parts.append(str(metadata["headings"]))
     if metadata.get("page"):
         parts.append(f"p. {metadata['page']}")
+    if metadata.get("sheet"):
+        parts.append(str(metadata["sheet"]))
+    if metadata.get("slide"):
+        parts.append(f"slide {metadata['slide']}")
     return " · ".join(parts)
 
 

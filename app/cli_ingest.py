@@ -15,8 +15,9 @@ from app.settings import Settings, load_settings
 from ingest import pipeline
 from ingest.documents import IngestReport
 from ingest.files import list_files
+from ingest.loaders.table import readable_kinds
 
-PathArguments = Annotated[list[Path], typer.Argument(help="Files and folders: Markdown, text, HTML, PDF")]
+PathArguments = Annotated[list[Path], typer.Argument(help=f"Files and folders: {readable_kinds()}")]
 
 
 def ingest(paths: PathArguments, collection: CollectionOption = "default", as_json: JsonOption = False) -> None:

@@ -17,6 +17,10 @@ class ChunkMetadata(TypedDict, total=False):
     """The path of headings above the chunk, joined with " > "; empty where there is none."""
     page: int
     """Counted from 1; only where the format has pages."""
+    sheet: str
+    """The name of a workbook's sheet."""
+    slide: int
+    """Counted from 1, in a presentation."""
     chunk: int
     """The chunk's number in its document, counted from 0."""
     start: int
@@ -43,6 +47,6 @@ class IngestReport:
     """Documents that were below a folder and are gone from the disk."""
     failed: tuple[Refused, ...] = ()
     skipped: tuple[Refused, ...] = field(default=())
-    """Files that no loader reads."""
+    """Files, and members of archives, that no loader reads."""
     chunks_written: int = 0
     seconds: float = 0.0

@@ -6,6 +6,7 @@ IngestError
 │   ├── UnsupportedDocument  no loader for this kind of file
 │   ├── UnreadableDocument   damaged, binary, or in an unknown encoding
 │   ├── EncryptedDocument    needs a password
+│   ├── DocumentTooLarge     would take more memory or time than one file may
 │   └── EmptyDocument        holds no text
 ├── PathNotFound             what was asked for does not exist
 ├── NothingToIngest          it exists, and holds no document
@@ -37,6 +38,10 @@ class UnreadableDocument(DocumentError):
 
 class EncryptedDocument(DocumentError):
     """The file needs a password."""
+
+
+class DocumentTooLarge(DocumentError):
+    """The file, or what it unpacks to, is larger than one document may be."""
 
 
 class EmptyDocument(DocumentError):

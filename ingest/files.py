@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+import os
+import stat
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from ingest.documents import Refused
-from ingest.errors import NothingToIngest, PathNotFound
-from ingest.loaders.table import PARSERS
+from ingest.errors import NothingToIngest, PathNotFound, UnreadableDocument
+from ingest.loaders.archive import name_fault
+from ingest.loaders.limits import MAX_FILE_BYTES, check_size
+from ingest.loaders.table import readable_kinds, why_unread
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +24,28 @@ class SourceFile:
 
     @property
     def is_readable_kind(self) -> bool:
-        return self.path.suffix.lower() in PARSERS
+        return why_unread(self.path.suffix) is None
+
+    def read(self, *, max_bytes: int = MAX_FILE_BYTES) -> bytes:
+        """
+        The file's bytes; its size is checked before they are read, and again while they are.
+
+        Raises:
+            UnreadableDocument: it may not be read, is gone, or is no regular file.
+            DocumentTooLarge: it is larger than `max_bytes`.
+        """
+        try:
+            # a pipe would wait for a writer for ever
+            with os.fdopen(os.open(self.path, os.O_RDONLY | os.O_NONBLOCK), "rb") as file:
+                facts = os.fstat(file.fileno())
+                if not stat.S_ISREG(facts.st_mode):
+                    raise UnreadableDocument(f"{self.source} is no regular file")
+                check_size(facts.st_size, self.source, max_bytes=max_bytes)
+                data = file.read(max_bytes + 1)
+        except OSError as error:
+            raise UnreadableDocument(f"{self.source} cannot be read ({error.strerror})") from error
+        check_size(len(data), self.source, max_bytes=max_bytes)
+        return data
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,38 +55,120 @@ class FileList:
     files: tuple[SourceFile, ...]
     skipped: tuple[Refused, ...]
     roots: tuple[Path, ...]
+    failed: tuple[Refused, ...] = ()
+    """Files and folders that may not be read, and links that lead nowhere or out of the folder."""
+
+
+@dataclass(slots=True)
+class _Listing:
+    files: dict[Path, SourceFile] = field(default_factory=dict)
+    skipped: list[Refused] = field(default_factory=list)
+    failed: list[Refused] = field(default_factory=list)
 
 
 def list_files(paths: Sequence[Path]) -> FileList:
     """
     Every document below folders, and every file that is named itself; hidden files and folders are left out.
 
+    A link is followed where it is named itself, or leads to a file within its folder.
+
     Raises:
         PathNotFound: a path does not exist.
         NothingToIngest: there is no document among them.
     """
-    files: dict[Path, SourceFile] = {}
-    skipped: list[Refused] = []
+    listing = _Listing()
+    roots = [path.resolve() for path in paths if _is_folder(path)]
     for path in paths:
-        if not path.exists():
-            raise PathNotFound(f"{path} does not exist: check the path (relative ones start at {Path.cwd()})")
-        if path.is_file():
-            files[path.resolve()] = SourceFile(path.resolve(), path.name)
+        if _is_folder(path):
+            _list_folder(path.resolve(), listing)
+        else:
+            _list_file(path, listing)
+    if not listing.files and not listing.failed:
+        raise NothingToIngest(
+            f"there is no document in {', '.join(map(str, paths))}: larkwise reads {readable_kinds()}"
+        )
+    return FileList(tuple(listing.files.values()), tuple(listing.skipped), tuple(roots), tuple(listing.failed))
+
+
+def _is_folder(path: Path) -> bool:
+    try:
+        return stat.S_ISDIR(path.stat().st_mode)
+    except OSError as error:
+        if error.errno is not None and not isinstance(error, FileNotFoundError | NotADirectoryError):
+            raise PathNotFound(f"{path} cannot be read ({error.strerror})") from error
+        raise PathNotFound(f"{path} does not exist: check the path (relative ones start at {Path.cwd()})") from error
+
+
+def _list_file(path: Path, listing: _Listing) -> None:
+    """Whatever its kind: who names it should be told that it cannot be read."""
+    if fault := name_fault(path.name):
+        listing.failed.append(Refused(repr(path.name), str(fault)))
+    else:
+        listing.files[path.resolve()] = SourceFile(path.resolve(), path.name)
+
+
+def _list_folder(folder: Path, listing: _Listing) -> None:
+    for path in sorted(_below(folder, listing)):
+        source = path.relative_to(folder).as_posix()
+        if fault := name_fault(source):
+            listing.failed.append(Refused(repr(source), str(fault)))
             continue
-        for found in _below(path):
-            if found.is_readable_kind:
-                files.setdefault(found.path, found)
+        try:
+            target = _target(path, folder)
+        except UnreadableDocument as error:
+            listing.failed.append(Refused(source, str(error)))
+            continue
+        reason = "a link to a folder, whose files are read in their own place" if target.is_dir() else None
+        if reason := reason or why_unread(path.suffix):
+            listing.skipped.append(Refused(source, reason))
+        else:
+            listing.files.setdefault(target, SourceFile(target, source))
+
+
+def _below(root: Path, listing: _Listing) -> Iterator[Path]:
+    """Everything that is no folder; a folder that may not be opened is told."""
+    folders = [root]
+    while folders:
+        folder = folders.pop()
+        try:
+            with os.scandir(folder) as entries:
+                visible = [entry for entry in entries if not entry.name.startswith(".")]
+        except OSError as error:
+            source = _shown(folder.relative_to(root).as_posix())
+            listing.failed.append(Refused(source, f"{source} cannot be opened ({error.strerror})"))
+            continue
+        for entry in visible:
+            if entry.is_dir(follow_symlinks=False):
+                folders.append(Path(entry.path))
             else:
-                skipped.append(Refused(found.source, f"no loader for {found.path.suffix or 'files without an ending'}"))
-    if not files:
-        kinds = ", ".join(sorted(PARSERS))
-        raise NothingToIngest(f"there is no document in {', '.join(map(str, paths))}: larkwise reads {kinds}")
-    roots = tuple(path.resolve() for path in paths if path.is_dir())
-    return FileList(tuple(files.values()), tuple(skipped), roots)
+                yield Path(entry.path)
 
 
-def _below(folder: Path) -> Iterable[SourceFile]:
-    for path in sorted(folder.rglob("*")):
-        relative = path.relative_to(folder)
-        if path.is_file() and not any(part.startswith(".") for part in relative.parts):
-            yield SourceFile(path.resolve(), relative.as_posix())
+def _shown(source: str) -> str:
+    """A name as a report can hold it."""
+    return repr(source) if name_fault(source) else source
+
+
+def _target(path: Path, folder: Path) -> Path:
+    """
+    Where a path really leads.
+
+    Raises:
+        UnreadableDocument: nowhere, out of the folder, or to something that cannot be read like a file.
+    """
+    try:
+        target = path.resolve(strict=True)
+        mode = target.stat().st_mode
+    except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle, up to Python 3.12
+        raise UnreadableDocument(f"{path.name} cannot be read ({_words(error)})") from error
+    if not target.is_relative_to(folder):
+        raise UnreadableDocument(f"{path.name} is a link out of the folder, to {target}: name it itself to ingest it")
+    if not stat.S_ISREG(mode) and not stat.S_ISDIR(mode):
+        raise UnreadableDocument(f"{path.name} is no regular file")
+    return target
+
+
+def _words(error: OSError | RuntimeError) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "a link that leads nowhere"
+    return error.strerror if isinstance(error, OSError) and error.strerror else "links that lead in a circle"

@@ -12,9 +12,10 @@ from typing import TypeAlias
 from langchain_core.documents import Document
 
 from ingest.documents import IngestReport, Refused
-from ingest.errors import DocumentError, UnreadableDocument
+from ingest.errors import DocumentError
 from ingest.files import FileList, SourceFile, list_files
-from ingest.loaders.table import load
+from ingest.loaders import ocr
+from ingest.loaders.table import read
 from ingest.splitter import SplitterSettings, split
 from ingest.stores.faiss import FaissStore, StoredDocument
 
@@ -38,6 +39,7 @@ class _Tally:
     changed: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
     failed: list[Refused] = field(default_factory=list)
+    skipped: list[Refused] = field(default_factory=list)
     chunks: int = 0
 
 
@@ -56,7 +58,7 @@ def ingest(store: FaissStore, paths: Sequence[Path], *, splitter: SplitterSettin
     listed = list_files(paths)
     store.check()  # "unchanged" would be a lie over a damaged index
     known = {document.id: document for document in store.documents()}
-    tally = _Tally()
+    tally = _Tally(failed=list(listed.failed), skipped=list(listed.skipped))
     for start in range(0, len(listed.files), _FILES_A_COMMIT):
         batch = listed.files[start : start + _FILES_A_COMMIT]
         prepared: list[_Prepared] = []
@@ -73,7 +75,7 @@ def ingest(store: FaissStore, paths: Sequence[Path], *, splitter: SplitterSettin
         unchanged=tuple(tally.unchanged),
         removed=removed,
         failed=tuple(tally.failed),
-        skipped=listed.skipped,
+        skipped=tuple(tally.skipped),
         chunks_written=tally.chunks,
         seconds=time.monotonic() - began,
     )
@@ -85,19 +87,23 @@ def _prepare(
     """The chunks of a file that is new or changed; nothing for one that is not, or that cannot be read."""
     document_id = hashlib.sha256(str(file.path).encode()).hexdigest()[:16]
     try:
-        data = _read(file)
+        data = file.read()
         digest = _digest(data, splitter)
         before = known.get(document_id)
         if before and before.digest == digest:
             tally.unchanged.append(file.source)
             return
-        chunks = list(split(load(data, file.source), splitter))
+        loaded = read(data, file.source)
     except DocumentError as error:
         tally.failed.append(Refused(file.source, str(error)))
         return
+    tally.failed += loaded.failed
+    tally.skipped += loaded.skipped
+    chunks = list(split(loaded.sections, splitter))
     title = str(chunks[0].metadata["title"]) if chunks else file.source
     for chunk in chunks:
-        chunk.metadata |= {"source": file.source, "document_id": document_id}
+        # a member of an archive says itself where it comes from
+        chunk.metadata = {"source": file.source, **chunk.metadata, "document_id": document_id}
         chunk.id = f"{document_id}-{chunk.metadata['chunk']}"
     yield _Prepared(
         StoredDocument(document_id, file.source, str(file.path), digest, title),
@@ -106,16 +112,10 @@ def _prepare(
     )
 
 
-def _read(file: SourceFile) -> bytes:
-    try:
-        return file.path.read_bytes()
-    except OSError as error:
-        raise UnreadableDocument(f"{file.source} cannot be read ({error.strerror})") from error
-
-
 def _digest(data: bytes, splitter: SplitterSettings) -> str:
-    """Another splitter makes other chunks, so its settings count as a change."""
-    return hashlib.sha256(data + repr(splitter).encode()).hexdigest()
+    """Another splitter makes other chunks, and text recognition finds more of them: both count as a change."""
+    made_by = f"{splitter!r}{' with text recognition' if ocr.is_installed() else ''}"
+    return hashlib.sha256(data + made_by.encode()).hexdigest()
 
 
 def _commit(store: FaissStore, prepared: list[_Prepared], tally: _Tally) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import PurePath
 
-from bs4 import BeautifulSoup, Comment, Tag
+from bs4 import BeautifulSoup, Comment, MarkupResemblesLocatorWarning, Tag, XMLParsedAsHTMLWarning
 from langchain_core.document_loaders import BaseBlobParser
 from langchain_core.documents import Document
 from langchain_core.documents.base import Blob
@@ -14,10 +16,22 @@ from markdownify import MarkdownConverter
 
 from ingest.errors import EmptyDocument
 from ingest.loaders.encoding import decode
+from ingest.loaders.guard import damage_explained
+from ingest.loaders.limits import MAX_MARKUP_BYTES, check_size
 from ingest.loaders.markdown import section_documents
 
 _CHARSET = re.compile(rb"<meta[^>]+charset=[\"']?\s*([A-Za-z0-9_-]+)", re.IGNORECASE)
+_LONG_SPACE = re.compile(r"(\s{100})\s+")
+"""markdownify's patterns take a time that grows with the square of a run of white space."""
 _FURNITURE = ["script", "style", "noscript", "template", "nav", "footer", "aside", "form", "iframe", "svg"]
+
+
+@dataclass(frozen=True, slots=True)
+class HtmlPage:
+    """`title` is what the browser's tab would show."""
+
+    title: str
+    markdown: str
 
 
 class HtmlParser(BaseBlobParser):
@@ -25,17 +39,29 @@ class HtmlParser(BaseBlobParser):
 
     def lazy_parse(self, blob: Blob) -> Iterator[Document]:
         name = str(blob.source)
-        data = blob.as_bytes()
-        soup = BeautifulSoup(_text(data, name), "lxml")
-        title = soup.title.get_text(strip=True) if soup.title else ""
-        markdown = _markdown(_body(soup))
-        if not markdown.strip():
+        page = html_page(html_text(blob.as_bytes(), name), name)
+        if not page.markdown.strip():
             raise EmptyDocument(f"{name} holds no text besides menus and scripts")
-        yield from section_documents(markdown, fallback_title=title or PurePath(name).stem)
+        yield from section_documents(page.markdown, fallback_title=page.title or PurePath(name).stem)
 
 
-def _text(data: bytes, name: str) -> str:
-    """A page's own declaration of its encoding counts where UTF-8 does not fit."""
+def html_page(text: str, name: str) -> HtmlPage:
+    """
+    Raises:
+        DocumentError: it is too large, or nested too deeply.
+    """
+    check_size(len(text), name, max_bytes=MAX_MARKUP_BYTES)
+    with damage_explained(name, "HTML"), warnings.catch_warnings():
+        # XHTML is read as HTML on purpose, and a page that is one address is a page all the same
+        warnings.simplefilter("ignore", XMLParsedAsHTMLWarning)
+        warnings.simplefilter("ignore", MarkupResemblesLocatorWarning)
+        soup = BeautifulSoup(_LONG_SPACE.sub(r"\1", text), "lxml")
+        title = " ".join(soup.title.get_text().split()) if soup.title else ""
+        return HtmlPage(title, _markdown(_body(soup)))
+
+
+def html_text(data: bytes, name: str) -> str:
+    """A page's own declaration of its encoding counts where it fits."""
     declared = _CHARSET.search(data[:2048])
     if declared:
         try:

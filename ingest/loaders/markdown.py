@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import PurePath
 
 from langchain_core.document_loaders import BaseBlobParser
@@ -23,8 +23,12 @@ class MarkdownParser(BaseBlobParser):
 
 def section_documents(markdown: str, *, fallback_title: str) -> Iterator[Document]:
     """The sections of a Markdown text, each a document that knows its headings; the whole where all is headings."""
-    title = title_of(markdown) or fallback_title
     found = list(sections(markdown)) or [Section((), markdown.strip())]
+    yield from documents_of(found, title=title_of(markdown) or fallback_title)
+
+
+def documents_of(found: Iterable[Section], *, title: str) -> Iterator[Document]:
+    """A heading that only repeats the title is left out of the path."""
     for section in found:
         headings = [heading for heading in section.headings if heading != title]
         yield Document(section.text, metadata={"title": title, "headings": " > ".join(headings)})

@@ -11,6 +11,8 @@ from langchain_core.documents.base import Blob
 
 from ingest.loaders.encoding import decode
 
+TEXT_SUFFIXES = (".txt", ".text", ".log", ".rst", ".adoc", ".org", ".tex", ".srt", ".vtt")
+
 
 class TextParser(BaseBlobParser):
     """One document a file; its title is the file's name."""

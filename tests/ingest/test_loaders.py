@@ -9,6 +9,7 @@ from pypdf import PdfWriter
 
 from ingest.errors import DocumentError, EmptyDocument, EncryptedDocument, UnreadableDocument, UnsupportedDocument
 from ingest.loaders.table import load
+from ingest.sections import Heading, sections, sections_of
 
 TEXT = "# 部署指南\n\n## 环境要求\n\n工作温度为 5 到 45 °C，相对湿度不超过 90%。\n"
 
@@ -42,11 +43,34 @@ def test_markdown_sections_know_their_headings_and_title() -> None:
 
 
 def test_underlined_headings_are_headings() -> None:
-    sections = load("手册\r\n===\r\n\r\n第一段。\r\n\r\n费用\r\n---\r\n\r\n七元。\r\n\r\n| a |\n---\n".encode(), "a.md")
-    assert [section.metadata for section in sections] == [
+    found = load("手册\r\n===\r\n\r\n第一段。\r\n\r\n费用\r\n---\r\n\r\n七元。\r\n\r\n| a |\n---\n".encode(), "a.md")
+    assert [section.metadata for section in found] == [
         {"title": "手册", "headings": ""},
         {"title": "手册", "headings": "费用"},
     ]
+
+
+@pytest.mark.parametrize(
+    ("line", "heading"),
+    [
+        ("# C#", "C#"),
+        ("# Title ##", "Title"),
+        ("# Two  words #", "Two  words"),
+        ("# 问题 #1", "问题 #1"),
+        ("# ##", "##"),
+    ],
+)
+def test_only_hashes_that_close_a_heading_are_left_out(line: str, heading: str) -> None:
+    (section,) = sections(f"{line}\n\ntext")
+    assert section.headings == (heading,)
+
+
+def test_what_looks_like_a_heading_in_other_formats_is_text() -> None:
+    found = list(
+        sections_of(["before", Heading(1, "一"), Heading(3, "三"), "# 1 is a number\n```", Heading(2, "二"), "x"])
+    )
+    assert [section.headings for section in found] == [(), ("一", "三"), ("一", "二")]
+    assert found[1].text == "### 三\n\n# 1 is a number\n```"
 
 
 def test_a_file_of_headings_only_can_still_be_found() -> None:
@@ -55,9 +79,9 @@ def test_a_file_of_headings_only_can_still_be_found() -> None:
 
 
 def test_a_hash_in_a_code_fence_is_no_heading() -> None:
-    sections = load(b"# A\n\n```sh\n# not a heading\nls\n```\n\n## B\n\ntext\n", "a.md")
-    assert [section.metadata["headings"] for section in sections] == ["", "B"]
-    assert "# not a heading" in sections[0].page_content
+    found = load(b"# A\n\n```sh\n# not a heading\nls\n```\n\n## B\n\ntext\n", "a.md")
+    assert [section.metadata["headings"] for section in found] == ["", "B"]
+    assert "# not a heading" in found[0].page_content
 
 
 HTML = """<html><head><title>退货</title><script>tracking()</script></head><body><nav>菜单</nav>
@@ -66,12 +90,12 @@ HTML = """<html><head><title>退货</title><script>tracking()</script></head><bo
 
 
 def test_html_keeps_what_a_reader_reads() -> None:
-    sections = load(HTML.encode(), "a.html")
-    text = "\n".join(section.page_content for section in sections)
+    found = load(HTML.encode(), "a.html")
+    text = "\n".join(section.page_content for section in found)
     assert "15 天内可以退货" in text
     assert "| LC-100 | 390 |" in text
     assert not any(word in text for word in ("菜单", "tracking", "版权"))
-    assert sections[-1].metadata == {"title": "退货", "headings": "期限"}
+    assert found[-1].metadata == {"title": "退货", "headings": "期限"}
 
 
 @pytest.mark.parametrize(
@@ -128,3 +152,13 @@ def test_whatever_the_bytes_are_a_loader_reads_them_or_raises_our_error(data: by
     except DocumentError:
         return
     assert all(isinstance(document.page_content, str) for document in documents)
+
+
+@pytest.mark.parametrize("text", ["年假", "员工年假五天。", "年假 5 days, see HR\n" * 3, "员工年假五天a。" * 9000])
+def test_gbk_is_known_however_short_mixed_or_long_the_text_is(text: str) -> None:
+    assert load(text.encode("gbk"), "a.txt")[0].page_content.split() == text.split()
+
+
+def test_traditional_chinese_in_big5_is_not_taken_for_gbk() -> None:
+    text = "員工年假五天，請向主管申請。這是繁體中文的文件，用來測試編碼。"
+    assert load(text.encode("big5"), "a.txt")[0].page_content == text

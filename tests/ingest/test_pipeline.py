@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import zipfile
 from pathlib import Path
 
 import pytest
@@ -144,3 +145,25 @@ def test_a_name_that_could_leave_the_folder_is_refused(tmp_path: Path, name: str
     collections = Collections(tmp_path / "c", HashEmbeddings(), embedding_name="hash")
     with pytest.raises(InvalidCollectionName):
         collections.create(name)
+
+
+def test_an_archive_goes_in_member_by_member_and_its_bad_members_are_named(store: FaissStore, folder: Path) -> None:
+    with zipfile.ZipFile(folder / "all.zip", "w") as archive:
+        archive.writestr("good.md", "# Good\n\nInside of an archive.\n")
+        archive.writestr("bad.pdf", b"%PDF-1.4 cut off")
+        archive.writestr("film.mp4", b"not read")
+    report = run(store, folder)
+    assert "all.zip" in report.added
+    assert [refused.path for refused in report.failed] == ["all.zip/bad.pdf"]
+    assert [refused.path for refused in report.skipped] == ["all.zip/film.mp4"]
+    sources = {document.metadata["source"] for document in store.similarity_search("x", k=10)}
+    assert "all.zip/good.md" in sources
+
+
+def test_a_link_out_of_the_folder_is_reported_and_the_rest_goes_in(store: FaissStore, folder: Path) -> None:
+    secret = folder.parent / "secret.md"
+    secret.write_text("# Secret\n\nNot to be read.\n")
+    (folder / "link.md").symlink_to(secret)
+    report = run(store, folder)
+    assert [refused.path for refused in report.failed] == ["link.md"]
+    assert set(report.added) == {"a.md", "sub/b.txt"}
