@@ -11,7 +11,8 @@ from rich.table import Table
 from app.cli_terminal import JsonOption, err, out, print_json
 from app.services import open_collections, open_weights
 from app.settings import load_settings
-from ingest.collections import Collections
+from ingest.collections import CollectionFacts, Collections
+from ingest.errors import CollectionError
 
 collections = typer.Typer(help="Sets of documents: list, delete", no_args_is_help=True)
 
@@ -24,15 +25,29 @@ def _open() -> Collections:
 @collections.command(name="list")
 def list_collections(as_json: JsonOption = False) -> None:
     """Every collection with its size."""
-    opened = _open()
-    facts = [opened.describe(name) for name in opened.names()]
+    facts, unusable = _described(_open())
     if as_json:
-        print_json({"collections": [dataclasses.asdict(one) for one in facts]})
-        return
-    table = Table("name", "documents", "chunks", "embedding", box=None)
-    for one in facts:
-        table.add_row(one.name, str(one.documents), str(one.chunks), one.embedding)
-    out.print(table)
+        print_json({"collections": [dataclasses.asdict(one) for one in facts], "unusable": unusable})
+    else:
+        table = Table("name", "documents", "chunks", "embedding", box=None)
+        for one in facts:
+            table.add_row(one.name, str(one.documents), str(one.chunks), one.embedding)
+        out.print(table)
+    for reason in unusable.values():
+        err.print(reason, style="red", markup=False)
+    if unusable:
+        raise typer.Exit(1)
+
+
+def _described(opened: Collections) -> tuple[list[CollectionFacts], dict[str, str]]:
+    """Those that can be used, and what is wrong with the others."""
+    facts, unusable = [], {}
+    for name in opened.names():
+        try:
+            facts.append(opened.describe(name))
+        except CollectionError as error:
+            unusable[name] = str(error)
+    return facts, unusable
 
 
 @collections.command()

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Annotated
 
 import typer
-from rich.table import Table
+from rich.table import Column, Table
 
 from app.cli_terminal import JsonOption, err, out, print_json, progress_bar
 from app.services import needed_models, open_weights, prepare
@@ -27,13 +27,20 @@ def list_models(as_json: JsonOption = False) -> None:
         shown = {"name", "kind", "licence", "languages", "size"}
         print_json({"models": [row.entry.model_dump(include=shown) | {"state": row.state} for row in rows]})
         return
-    table = Table("name", "kind", "languages", "licence", "size", "state", "what it is", box=None)
+    table = Table(Column("name", no_wrap=True), "kind", "languages", "licence", "size", "state", "what it is", box=None)
     for row in rows:
         size = f"{row.entry.size / 1e6:,.0f} MB" if row.entry.size else "in its package"
         entry = row.entry
         table.add_row(entry.name, entry.kind, entry.languages, entry.licence, size, row.state, entry.summary)
     out.print(table)
     out.print(f"in {settings.cache_dir}; in use: {settings.llm_model}, {settings.embedding_model}")
+
+
+@models.command()
+def files(name: str) -> None:
+    """The files of a model, with their sizes and hashes: what a folder for LARKWISE_WEIGHTS_FOLDER must hold."""
+    for file in open_weights(load_settings()).manifest.entry(name).files:
+        out.print(f"{file.sha256}  {file.size:>13,}  {name}/{file.path}", markup=False)
 
 
 @models.command()

@@ -18,9 +18,12 @@ from app.cli_ingest import ingest_paths
 from app.cli_terminal import err, out, progress_bar, say_error
 from app.loading import check_doors
 from app.observability import configure_logging
-from app.services import chain_specs, needed_models, open_weights, prepare
+from app.services import chain_specs, needed_models, open_collections, open_weights, prepare
 from app.settings import Settings, load_settings
 from app.version import VERSION
+from ingest.collections import any_documents
+from ingest.errors import CollectionError
+from models.weights import WeightsStore, check_name
 
 _MARGIN_S = 2
 """Seconds for last words: the answers that are cut short say so."""
@@ -43,7 +46,7 @@ def serve(
         weights = open_weights(settings, progress=progress)
         for name in needed_models(settings):
             prepare(name, settings, weights)
-    if example and not any((settings.data_dir / "collections").glob("*/collection.sqlite3")):
+    if example and not any_documents(settings.data_dir / "collections"):
         ingest_paths(settings, [example], "default")
     _run(settings, list(specs))
 
@@ -107,11 +110,28 @@ def doctor() -> None:
         there = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
         free = shutil.disk_usage(there).free / 1e9
         out.print(f"{name}: {folder} ({free:.1f} GB free)", markup=False)
+    for name in needed_models(settings):
+        check_name(weights.manifest, name)
     missing = [
         row.entry.name for row in weights.status() if row.state != "ready" and row.entry.name in needed_models(settings)
     ]
     for name in missing:
         out.print(f"{name} is not here yet: `larkwise models pull` fetches it", style="yellow", markup=False)
-    if missing:
+    broken = [] if missing else _broken_collections(settings, weights)
+    for reason in broken:
+        out.print(reason, style="red", markup=False)
+    if missing or broken:
         raise typer.Exit(1)
     out.print("everything is in its place", style="green")
+
+
+def _broken_collections(settings: Settings, weights: WeightsStore) -> list[str]:
+    """What is wrong with each collection that cannot be used."""
+    collections = open_collections(settings, weights)
+    broken = []
+    for name in collections.names():
+        try:
+            collections.open(name).check()
+        except CollectionError as error:
+            broken.append(str(error))
+    return broken

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,7 @@ from alembic import command
 from alembic.config import Config
 from sqlalchemy import JSON, DateTime, ForeignKey, Index, String, Text, create_engine, event, select, text
 from sqlalchemy.engine import URL, make_url
-from sqlalchemy.exc import ArgumentError, SQLAlchemyError
+from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
@@ -140,6 +140,9 @@ class Database:
         return [{"question": row.question, "answer": row.answer} for row in reversed(rows)]
 
     async def save_turn(self, *, caller: str, chain: str, session_id: str, turn: Turn) -> None:
+        await _again_if_beaten(lambda: self._save_turn(caller, chain, session_id, turn))
+
+    async def _save_turn(self, caller: str, chain: str, session_id: str, turn: Turn) -> None:
         async with self.session.begin() as session:
             found = await session.scalar(
                 select(SessionRow).where(
@@ -154,6 +157,9 @@ class Database:
 
     async def save_feedback(self, answer_id: str, *, caller: str, rating: str, comment: str | None) -> None:
         """The same caller's earlier word on the same answer is replaced."""
+        await _again_if_beaten(lambda: self._save_feedback(answer_id, caller, rating, comment))
+
+    async def _save_feedback(self, answer_id: str, caller: str, rating: str, comment: str | None) -> None:
         async with self.session.begin() as session:
             found = await session.scalar(
                 select(FeedbackRow).where(FeedbackRow.answer_id == answer_id, FeedbackRow.caller == caller)
@@ -167,6 +173,14 @@ class Database:
         async with self.session() as session:
             found = await session.scalars(select(FeedbackRow).where(FeedbackRow.answer_id == answer_id))
             return list(found.all())
+
+
+async def _again_if_beaten(write: Callable[[], Awaitable[None]]) -> None:
+    """Somebody else may make the same row between our look and our write; the second look finds it."""
+    try:
+        await write()
+    except IntegrityError:
+        await write()
 
 
 async def open_database(url: str) -> Database:

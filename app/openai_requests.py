@@ -87,7 +87,7 @@ class ChatRequest(BaseModel):
     temperature: float | None = Field(None, ge=0, le=2)
     top_p: float | None = Field(None, ge=0, le=1)
     stop: Annotated[list[str], BeforeValidator(_as_list), Field(max_length=8)] = Field(default_factory=list)
-    seed: int | None = None
+    seed: int | None = Field(None, ge=-(2**63), lt=2**63)
     n: Literal[1] | None = Field(1, description="Only 1")
     ignore_eos: bool = Field(False, description="For load tests: write max_tokens, whatever the model wants")
 

@@ -229,7 +229,7 @@ def load_settings(*, env_file: Path = Path(".env"), **given: Any) -> Settings:
     Raises:
         SettingsError: a variable with the prefix is unknown, or a value is bad.
     """
-    from_file = dotenv_values(env_file) if env_file.is_file() else {}
+    from_file = _dotenv(env_file)
     for name in (*os.environ, *from_file):
         _check_known(name)
     try:
@@ -237,6 +237,13 @@ def load_settings(*, env_file: Path = Path(".env"), **given: Any) -> Settings:
     except ValidationError as error:
         wrong = "; ".join(f"{variable(str(e['loc'][0]))}: {e['msg']}" for e in error.errors())
         raise SettingsError(f"{wrong}. docs/settings.md says what each variable takes") from error
+
+
+def _dotenv(file: Path) -> Mapping[str, str | None]:
+    try:
+        return dotenv_values(file) if file.is_file() else {}
+    except (UnicodeDecodeError, OSError) as error:
+        raise SettingsError(f"{file} cannot be read ({error}): save it as UTF-8") from error
 
 
 def variable(field: str) -> str:

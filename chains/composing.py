@@ -152,6 +152,9 @@ _FORMS = [_plain(refusal) for refusal in REFUSALS.values()] + [
 ]
 
 
+_FORMS += [sorry + form for sorry in ("sorry", "抱歉", "很抱歉", "对不起") for form in _FORMS]
+
+
 def _is_refusal(text: str) -> bool:
     plain = _plain(text)
     return any(plain.startswith(form) for form in _FORMS)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 import shutil
+import sqlite3
 import threading
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -26,6 +28,18 @@ class CollectionFacts:
     documents: int
     chunks: int
     embedding: str
+
+
+def any_documents(root: Path) -> bool:
+    """Whether a collection below `root` holds something, or something that cannot be read."""
+    for file in root.glob(f"*/{DATABASE}"):
+        try:
+            with closing(sqlite3.connect(f"{file.absolute().as_uri()}?mode=ro", uri=True)) as db:
+                if db.execute("SELECT 1 FROM documents LIMIT 1").fetchone():
+                    return True
+        except sqlite3.DatabaseError:
+            return True
+    return False
 
 
 class Collections:

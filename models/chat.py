@@ -216,6 +216,8 @@ class LocalChatModel(BaseChatModel):
         options["user"] = str(kwargs.get("user") or _running_caller())
         _check_range("temperature", options["temperature"], 0, 2)
         _check_range("top_p", options["top_p"], 0, 1)
+        if options["seed"] is not None:
+            _check_range("seed", options["seed"], -(2**63), 2**63 - 1)
         if options["max_tokens"] < 1:
             raise InvalidRequest(f"max_tokens must be at least 1, not {options['max_tokens']}")
         return options

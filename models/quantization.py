@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import errno
 import json
+import mmap
 import re
 import shutil
 import warnings
@@ -91,15 +92,24 @@ class PlainLinear(nn.Module):
 
 
 class MappedEmbedding(nn.Module):
-    """A table of int8 rows in a mapped file: only the pages of rows that were asked for are in memory."""
+    """A table of int8 rows that stays in its file: rows are read through a mapping, and its pages are given back."""
 
-    def __init__(self, weight: Tensor, scale: Tensor) -> None:
+    def __init__(self, file: Path, name: str, scale: Tensor) -> None:
+        """`name` is that of the table among the file's tensors; `scale` is (rows)."""
         super().__init__()
-        self.weight = nn.Buffer(weight, persistent=False)
         self.scale = nn.Buffer(scale[:, None], persistent=False)
+        with file.open("rb") as opened:
+            self._pages = mmap.mmap(opened.fileno(), 0, access=mmap.ACCESS_COPY)  # torch wants memory to write to
+        begin, (rows, columns) = _place(self._pages, name)
+        table = torch.frombuffer(self._pages, dtype=torch.int8, count=rows * columns, offset=begin)
+        self.weight = nn.Buffer(table.view(rows, columns), persistent=False)
 
     def forward(self, ids: Tensor) -> Tensor:
-        return self.weight[ids] * embedding(ids, self.scale)
+        rows = self.weight[ids] * embedding(ids, self.scale)
+        if hasattr(self._pages, "madvise"):
+            # a row brings 64 KB around it into memory: some thousand tokens, and the whole table would be there
+            self._pages.madvise(mmap.MADV_DONTNEED)
+        return rows
 
 
 def is_quantized_folder(folder: Path) -> bool:
@@ -163,7 +173,7 @@ def _replacement(module: nn.Linear | nn.Embedding, file: Path, name: str, stored
     weight = _checked(_tensor(file, f"{stored}.weight"), module.weight, name)
     scale = _tensor(file, _scale_of(f"{stored}.weight")).clone()
     if isinstance(module, nn.Embedding):
-        return MappedEmbedding(weight, scale)
+        return MappedEmbedding(file, f"{stored}.weight", scale)
     bias = None
     if "bias" in dict(module.named_parameters()):
         bias = _checked(_tensor(file, f"{name}.bias"), module.bias, name).to(_COMPUTE, copy=True)
@@ -214,6 +224,13 @@ def _tensor(file: Path, name: str) -> Tensor:
     with safe_open(file, "pt") as weights:
         tensor: Tensor = weights.get_tensor(name)
     return tensor
+
+
+def _place(pages: mmap.mmap, name: str) -> tuple[int, list[int]]:
+    """Where a tensor begins in a safetensors file (a length, a header in JSON, the tensors), and its shape."""
+    begin = 8 + int.from_bytes(pages[:8], "little")
+    entry = json.loads(pages[8:begin])[name]
+    return begin + entry["data_offsets"][0], entry["shape"]
 
 
 def _checked(tensor: Tensor, expected: Tensor, name: str) -> Tensor:

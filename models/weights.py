@@ -183,6 +183,15 @@ class WeightsStore:
             check(into / file.path, file)
 
 
+def check_name(manifest: Manifest, name: str) -> None:
+    """
+    Raises:
+        UnknownModel: this is no model that is known by name, no hub name and no folder.
+    """
+    if "/" not in name and not is_folder(name):
+        manifest.entry(name)
+
+
 def is_folder(name: str) -> bool:
     """Whether a model's name is a folder on this machine."""
     return Path(name).is_dir()

@@ -34,7 +34,7 @@ class GenerateRequest(BaseModel):
     top_p: float = Field(0.9, ge=0, le=1, description="Choose among the likeliest tokens that reach this probability")
     stream: bool = Field(False, description="Answer as /generate/stream does")
     stop: list[str] = Field(default_factory=list, max_length=8, description="Texts that end the answer")
-    seed: int | None = Field(None, description="The same seed gives the same answer")
+    seed: int | None = Field(None, ge=-(2**63), lt=2**63, description="The same seed gives the same answer")
 
     def asked_by(self, caller: str) -> Completion:
         """As the model takes it."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
 import math
 import mmap
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 
@@ -27,3 +28,14 @@ def room(shape: Sequence[int], *, dtype: torch.dtype, device: torch.device) -> t
         return torch.empty(tuple(shape), dtype=dtype, device=device)
     mapped = mmap.mmap(-1, size)
     return torch.frombuffer(mapped, dtype=dtype).view(tuple(shape))
+
+
+def trimmer() -> Callable[[], None]:
+    """
+    What gives free memory back to the system, where the C library can; else it does nothing.
+
+    Every step makes and frees tensors of other sizes, and glibc keeps the pages of the holes that they leave between
+    longer-lived ones: a busy server grew by two megabytes a second, nearly all of it free.
+    """
+    trim = getattr(ctypes.CDLL(None), "malloc_trim", None)
+    return (lambda: trim(0)) if trim else (lambda: None)

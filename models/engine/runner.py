@@ -10,7 +10,7 @@ from typing import Any
 import torch
 
 from models.engine.attention import RAGGED, KeyValues, Span, register
-from models.engine.memory import room
+from models.engine.memory import room, trimmer
 from models.engine.prefixes import PrefixCache
 from models.engine.requests import CompletionRequest
 from models.engine.sampling import Sampler
@@ -20,6 +20,8 @@ from models.errors import OutOfMemory, WeightsInvalid
 
 logger = logging.getLogger(__name__)
 
+_TRIM_EVERY = 8
+"""Requests; it takes some milliseconds."""
 BLOCK_TOKENS = 16
 """Beginnings are shared in whole blocks of so many tokens."""
 _FULL, _SLIDING = "full_attention", "sliding_attention"
@@ -61,6 +63,8 @@ class TransformersRunner:
         self._device: torch.device = model.device
         self._dtype = dtype or model.dtype
         self._shape = _shape_of(model.config)
+        self._trim = trimmer()
+        self._closed = 0
         self._prefixes: PrefixCache[torch.Tensor] = PrefixCache(
             block_tokens=BLOCK_TOKENS, budget_bytes=prefix_cache_bytes, size_of=_bytes_of
         )
@@ -101,7 +105,10 @@ class TransformersRunner:
             logger.warning("a beginning is not kept, since there is no memory for it: %s", error)
 
     def close_slot(self, slot: Slot) -> None:
-        """Nothing to do: its memory is free when nobody holds the slot."""
+        """The slot's own memory is free when nobody holds it; now and then what is left around it goes back too."""
+        self._closed += 1
+        if self._closed % _TRIM_EVERY == 0:
+            self._trim()
 
     def _forward(self, work: Sequence[Work], spans: Sequence[Span]) -> torch.Tensor:
         row = [token for one in work for token in one.ids]

@@ -9,6 +9,8 @@ from transformers import LogitsProcessorList, TemperatureLogitsWarper, TopPLogit
 
 from models.engine.requests import CompletionRequest
 
+_COLDEST = 1e-5
+"""Below, the likeliest token has all of the probability, and dividing by it would leave no numbers."""
 SHORTLIST = 1024
 """Likeliest tokens among which a nucleus is looked for first: sorting a whole vocabulary takes ten times as long."""
 
@@ -17,7 +19,7 @@ class Sampler:
     """Chooses one request's tokens; its random numbers are its own, so neighbours never change an answer."""
 
     def __init__(self, request: CompletionRequest, *, device: torch.device) -> None:
-        self._greedy = request.temperature == 0
+        self._greedy = request.temperature < _COLDEST
         self._temperature = request.temperature
         self._top_p = request.top_p
         self._warpers = LogitsProcessorList()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -12,6 +13,9 @@ from typing import Any
 import pytest
 
 from app.settings import Settings
+from ingest.collections import Collections, any_documents
+from ingest.stores.faiss import StoredDocument
+from tests.ingest.fakes import HashEmbeddings
 
 
 def larkwise(settings: Settings, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
@@ -118,6 +122,47 @@ def test_models_are_listed_with_their_licences_and_verified(settings: Settings) 
 
 def test_doctor_says_that_everything_is_there(settings: Settings) -> None:
     assert larkwise(settings, "doctor").returncode == 0
+
+
+def test_a_damaged_collection_is_told_and_hides_no_other(ingested: Settings, tmp_path: Path) -> None:
+    shutil.copytree(ingested.data_dir / "collections" / "default", tmp_path / "collections" / "good")
+    shutil.copytree(ingested.data_dir / "collections" / "default", tmp_path / "collections" / "bad")
+    for index in (tmp_path / "collections" / "bad").glob("vectors-*.faiss"):
+        index.write_bytes(b"damaged")
+    settings = ingested.model_copy(update={"data_dir": tmp_path})
+
+    doctor = larkwise(settings, "doctor")
+    ingest = larkwise(settings, "ingest", __file__, "-c", "bad")
+
+    assert doctor.returncode == ingest.returncode == 1
+    assert "'bad' cannot be used" in doctor.stdout
+    assert "'bad' cannot be used" in ingest.stderr
+    (tmp_path / "collections" / "bad" / "collection.sqlite3").write_bytes(b"no database " * 99)
+    listed = larkwise(settings, "collections", "list", "--json")
+    assert listed.returncode == 1
+    assert [one["name"] for one in json.loads(listed.stdout)["collections"]] == ["good"]
+    assert "'bad' cannot be used" in listed.stderr
+
+
+def test_doctor_names_a_model_that_does_not_exist(settings: Settings) -> None:
+    done = larkwise(settings, "doctor", LARKWISE_LLM_MODEL="nope")
+    assert done.returncode == 1
+    assert "there is no model 'nope'" in done.stderr
+
+
+def test_the_files_of_a_model_are_listed_with_their_hashes(settings: Settings) -> None:
+    done = larkwise(settings, "models", "files", "smollm2-135m-instruct")
+    assert "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53" in done.stdout
+    assert "smollm2-135m-instruct/SmolLM2-135M-Instruct.Q4_1.gguf" in done.stdout
+
+
+def test_an_ingestion_that_was_killed_at_its_start_does_not_keep_the_example_out(tmp_path: Path) -> None:
+    collections = Collections(tmp_path, HashEmbeddings(), embedding_name="hash")
+    store = collections.create("default")
+    assert not any_documents(tmp_path)
+    with store.writing() as change:
+        change.record.append(StoredDocument("1", "a.md", "/a.md", "0", "A"))
+    assert any_documents(tmp_path)
 
 
 def test_a_package_brings_commands_by_an_entry_point(settings: Settings, tmp_path: Path) -> None:

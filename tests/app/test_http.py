@@ -6,6 +6,7 @@ import json
 import logging
 import re
 import time
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import httpx
@@ -103,6 +104,30 @@ def test_feedback_is_taken_on_answers_that_the_caller_got(url: str) -> None:
     assert httpx.post(f"{url}/feedback", json=up, headers=other).status_code == 404
     assert httpx.post(f"{url}/feedback", json=up | {"rating": "so-so"}, headers=mine).status_code == 400
     assert httpx.post(f"{url}/feedback", json=up | {"answer_id": "unknown"}, headers=mine).status_code == 404
+
+
+def test_the_same_feedback_many_times_at_once_is_kept_once(url: str) -> None:
+    question = {"input": {"question": "When can a card be returned?"}}
+    answer_id = httpx.post(f"{url}/rag/invoke", json=question, timeout=60).json()["output"]["answer_id"]
+    up = {"answer_id": answer_id, "rating": "up"}
+    with ThreadPoolExecutor(8) as pool:
+        answers = list(pool.map(lambda _: httpx.post(f"{url}/feedback", json=up, timeout=60).status_code, range(8)))
+    assert answers == [200] * 8
+
+
+def test_numbers_at_the_edge_are_taken_or_refused_and_never_an_error_of_ours(url: str) -> None:
+    cold = {"prompt": "hi", "max_tokens": 1, "temperature": 1e-40}
+    assert httpx.post(f"{url}/generate", json=cold, timeout=60).status_code == 200
+    for seed in (2**63 - 1, -(2**63)):
+        body = {"prompt": "hi", "max_tokens": 1, "seed": seed}
+        assert httpx.post(f"{url}/generate", json=body, timeout=60).status_code == 200
+    for route, body in (
+        ("generate", {"prompt": "hi", "seed": 2**70}),
+        ("v1/chat/completions", {"model": "rag", "messages": [{"role": "user", "content": "hi"}], "seed": 2**70}),
+    ):
+        answer = httpx.post(f"{url}/{route}", json=body)
+        assert answer.status_code == 400
+        assert "seed" in answer.json()["error"]["message"]
 
 
 def test_a_session_keeps_its_turns_and_belongs_to_its_caller(url: str) -> None:

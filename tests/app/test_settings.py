@@ -78,3 +78,9 @@ def test_the_settings_page_and_the_example_file_are_up_to_date() -> None:
 
 def test_every_setting_says_what_it_is_for() -> None:
     assert all(field.description for field in Settings.model_fields.values())
+
+
+def test_an_env_file_that_is_not_utf_8_is_named(tmp_path: Path) -> None:
+    (tmp_path / ".env").write_bytes("# 设置".encode("gbk"))
+    with pytest.raises(SettingsError, match=r"\.env cannot be read.*UTF-8"):
+        load_settings(env_file=tmp_path / ".env")

@@ -57,7 +57,14 @@ def test_a_dot_in_a_number_ends_no_sentence() -> None:
 
 @pytest.mark.parametrize(
     "said",
-    ["根据现有资料无法回答此问题", "“根据现有资料无法回答此问题”。", "参考资料中没有提到这个。", "", "  \n"],
+    [
+        "根据现有资料无法回答此问题",
+        "抱歉，参考资料中没有提到。",
+        "“根据现有资料无法回答此问题”。",
+        "参考资料中没有提到这个。",
+        "",
+        "  \n",
+    ],
 )
 def test_a_refusal_is_said_in_the_contracts_words(said: str) -> None:
     text, composer = composed(*said)
