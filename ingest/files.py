@@ -6,6 +6,7 @@ import os
 import stat
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from fnmatch import fnmatch
 from pathlib import Path
 
 from ingest.documents import Refused
@@ -13,6 +14,9 @@ from ingest.errors import NothingToIngest, PathNotFound, UnreadableDocument
 from ingest.loaders.archive import name_fault
 from ingest.loaders.limits import MAX_FILE_BYTES, check_size
 from ingest.loaders.table import readable_kinds, why_unread
+
+IGNORE_FILE = ".larkwiseignore"
+"""A line is a pattern such as `drafts/*` for paths below the folder that it stands in."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,6 +112,7 @@ def _list_file(path: Path, listing: _Listing) -> None:
 
 
 def _list_folder(folder: Path, listing: _Listing) -> None:
+    ignored = _ignored(folder)
     for path in sorted(_below(folder, listing)):
         source = path.relative_to(folder).as_posix()
         if fault := name_fault(source):
@@ -119,10 +124,24 @@ def _list_folder(folder: Path, listing: _Listing) -> None:
             listing.failed.append(Refused(source, str(error)))
             continue
         reason = "a link to a folder, whose files are read in their own place" if target.is_dir() else None
+        reason = reason or (f"named in {IGNORE_FILE}" if any(fnmatch(source, glob) for glob in ignored) else None)
         if reason := reason or why_unread(path.suffix):
             listing.skipped.append(Refused(source, reason))
         else:
             listing.files.setdefault(target, SourceFile(target, source))
+
+
+def _ignored(folder: Path) -> list[str]:
+    """The patterns in a folder's own file of what is not to be read, for paths below it; "#" begins a comment."""
+    try:
+        lines = (folder / IGNORE_FILE).read_text(encoding="utf-8").splitlines()
+    except FileNotFoundError:
+        return []
+    except (OSError, UnicodeDecodeError) as error:
+        raise PathNotFound(
+            f"{folder / IGNORE_FILE} cannot be read ({error}): save it as UTF-8, or remove it"
+        ) from error
+    return [line.strip() for line in lines if line.strip() and not line.startswith("#")]
 
 
 def _below(root: Path, listing: _Listing) -> Iterator[Path]:

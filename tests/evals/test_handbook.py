@@ -10,6 +10,7 @@ from chains.confidence import Calibration, answerable, evidence
 from chains.retrieval import Found, retrieve
 from evals.handbook import HANDBOOK, LabelledQuestion, auc, questions, text_found
 from ingest.collections import Collections
+from ingest.files import list_files
 from ingest.loaders.table import load
 from ingest.pipeline import ingest
 from ingest.splitter import SplitterSettings
@@ -40,6 +41,10 @@ def test_every_expected_answer_stands_in_its_document() -> None:
             path = HANDBOOK / source
             text = "\n".join(section.page_content for section in load(path.read_bytes(), path.name))
             assert text_found(one, text), one.id
+
+
+def test_the_labelled_questions_are_no_document_of_the_handbook() -> None:
+    assert "questions.jsonl" not in [file.source for file in list_files([HANDBOOK]).files]
 
 
 def test_the_passage_with_the_answer_is_among_the_sources(results: Results) -> None:

@@ -160,6 +160,13 @@ def test_an_archive_goes_in_member_by_member_and_its_bad_members_are_named(store
     assert "all.zip/good.md" in sources
 
 
+def test_what_a_folder_says_is_not_to_be_read_is_skipped_and_named(store: FaissStore, folder: Path) -> None:
+    (folder / ".larkwiseignore").write_text("# not yet\nsub/*\n")
+    report = run(store, folder)
+    assert report.added == ("a.md",)
+    assert [(refused.path, refused.reason) for refused in report.skipped] == [("sub/b.txt", "named in .larkwiseignore")]
+
+
 def test_a_link_out_of_the_folder_is_reported_and_the_rest_goes_in(store: FaissStore, folder: Path) -> None:
     secret = folder.parent / "secret.md"
     secret.write_text("# Secret\n\nNot to be read.\n")
