@@ -63,7 +63,7 @@ class FakeOpenAI:
 
 @contextmanager
 def fake_openai(*replies: Reply) -> Iterator[FakeOpenAI]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), _Handler)
+    server = _Server(("127.0.0.1", 0), _Handler)
     server.daemon_threads = True
     fake = FakeOpenAI(f"http://127.0.0.1:{server.server_address[1]}/v1", list(replies) or [Words()])
     server.fake = fake  # type: ignore[attr-defined]  # the handler's only way to it
@@ -75,6 +75,10 @@ def fake_openai(*replies: Reply) -> Iterator[FakeOpenAI]:
         server.shutdown()
         server.server_close()
         thread.join()
+
+
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128  # the usual five turn people of a burst away
 
 
 class _Handler(BaseHTTPRequestHandler):

@@ -61,7 +61,7 @@ async def test_every_person_has_an_end() -> None:
     found = await soaked(Words(gap_s=0.01), seconds=3)
 
     assert found.ends["answered"] > 0
-    assert set(found.ends) <= {"answered", "left"}
+    assert set(found.ends) <= {"answered", "left"}, found.reasons
     assert found.left_over == {}
 
 
