@@ -3,68 +3,144 @@
 from __future__ import annotations
 
 import dataclasses
+import threading
 from collections.abc import Sequence
+from datetime import datetime
+from functools import reduce
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
+from rich.table import Table
 
 from app.cli_terminal import CollectionOption, JsonOption, err, print_json, progress_bar
-from app.services import open_collections, open_weights, splitter_settings
+from app.ingestion import Ingestion, Wishes, web_listing
 from app.settings import Settings, load_settings
-from ingest import pipeline
-from ingest.documents import IngestReport
+from ingest.documents import ChunkMetadata, IngestReport
+from ingest.errors import IngestError
 from ingest.files import list_files
 from ingest.loaders.table import readable_kinds
 
-PathArguments = Annotated[list[Path], typer.Argument(help=f"Files and folders: {readable_kinds()}")]
+PathArguments = Annotated[list[str], typer.Argument(help=f"Files, folders and web addresses: {readable_kinds()}")]
+_SHOWN_FILES = 40
+_KINDS = ("added", "changed", "renamed", "duplicates", "unchanged", "missing", "removed")
 
 
-def ingest(paths: PathArguments, collection: CollectionOption = "default", as_json: JsonOption = False) -> None:
+def ingest(
+    paths: PathArguments,
+    collection: CollectionOption = "default",
+    prune: Annotated[bool, typer.Option("--prune", help="Remove what is gone from these folders")] = False,
+    label: Annotated[
+        list[str] | None, typer.Option("--label", "-l", help="NAME=VALUE for every document; searches filter by it")
+    ] = None,
+    watch: Annotated[bool, typer.Option("--watch", help="Go on, and follow every change (with --prune)")] = False,
+    depth: Annotated[int, typer.Option(min=0, max=20, help="Of a web page: how many links to follow from it")] = 0,
+    pages: Annotated[int, typer.Option(min=1, max=100_000, help="Of a web page: at most so many")] = 200,
+    as_json: JsonOption = False,
+) -> None:
     """Read documents into a collection; only what is new or has changed is worked on."""
-    report = ingest_paths(load_settings(), paths, collection)
-    if as_json:
-        print_json(dataclasses.asdict(report))
-    _summary(report)
+    settings = load_settings()
+    urls = [path for path in paths if path.startswith(("http://", "https://"))]
+    places = [Path(path) for path in paths if path not in urls]
+    wishes = Wishes(labels=_labels(label or []), prune=prune or watch)
+    if watch and urls:
+        raise typer.BadParameter("only files and folders can be followed", param_hint="--watch")
+    if watch:
+        _follow(settings, places, collection, wishes, as_json=as_json)
+        return
+    with progress_bar() as progress:
+        listings = [list_files(places).listing()] if places else []
+        listings += [web_listing(settings, url, depth=depth, pages=pages, progress=_quiet) for url in urls]
+        ingestion = Ingestion(settings, progress=progress)
+        report = reduce(IngestReport.then, (ingestion.run(one, collection, wishes) for one in listings))
+    show(report, as_json=as_json)
     if report.failed:
         raise typer.Exit(1)
 
 
-def ingest_paths(settings: Settings, paths: Sequence[Path], collection: str) -> IngestReport:
-    """
-    Raises:
-        IngestError: nothing could be done; a single file that cannot be read is in the report instead.
-    """
-    list_files(paths)  # a wrong path should be told before a model is loaded, and before a collection is made
+def _quiet(_what: str, _done: int, _total: int) -> None:
+    """The pipeline tells of each page when it has come."""
+
+
+def _follow(settings: Settings, paths: Sequence[Path], collection: str, wishes: Wishes, *, as_json: bool) -> None:
+    from ingest.watching import follow
+
+    list_files(paths)
     with progress_bar() as progress:
-        weights = open_weights(settings, progress=progress)
-        store = open_collections(settings, weights).create(collection)
+        ingestion = Ingestion(settings, progress=progress)
 
-        def report(_file: str, done: int, total: int) -> None:
-            progress(f"ingesting into {collection}", done, total)
+    def once() -> None:
+        with progress_bar() as bar:
+            ingestion.progress = bar
+            report = ingestion.run(list_files(paths).listing(), collection, wishes)
+        if _has_news(report):
+            err.print(f"{datetime.now():%H:%M:%S} ", end="")  # noqa: DTZ005 - for the person at this machine
+            show(report, as_json=as_json)
 
-        return pipeline.ingest(store, paths, splitter=splitter_settings(settings), progress=report)
+    def failed(error: IngestError) -> None:
+        err.print(f"{error}; it is tried again at the next change", style="red", markup=False)
+
+    err.print(f"following {', '.join(map(str, paths))}; Ctrl-C ends", markup=False)
+    follow(paths, once, stop=threading.Event(), failed=failed)
 
 
-def _summary(report: IngestReport) -> None:
-    parts = [
-        f"{len(files)} {word}"
-        for word, files in (
-            ("added", report.added),
-            ("changed", report.changed),
-            ("unchanged", report.unchanged),
-            ("removed", report.removed),
-            ("failed", report.failed),
-            ("skipped", report.skipped),
-        )
-        if files
-    ]
+def _has_news(report: IngestReport) -> bool:
+    return any(getattr(report, kind) for kind in (*_KINDS, "failed") if kind not in ("unchanged", "missing"))
+
+
+def _labels(given: Sequence[str]) -> dict[str, Any]:
+    """NAME=VALUE; a name that is given twice has both values."""
+    labels: dict[str, list[str]] = {}
+    for one in given:
+        name, equals, value = one.partition("=")
+        if not (name.isidentifier() and equals and value):
+            raise typer.BadParameter(f"{one!r} is no NAME=VALUE", param_hint="--label")
+        if name in _OWN_NAMES:
+            raise typer.BadParameter(f"{name!r} is a word that larkwise uses itself", param_hint="--label")
+        labels.setdefault(name, []).append(value)
+    return {name: values if len(values) > 1 else values[0] for name, values in labels.items()}
+
+
+_OWN_NAMES = frozenset({*ChunkMetadata.__annotations__, "member", "crawl"})
+
+
+def show(report: IngestReport, *, as_json: bool) -> None:
+    """What happened to each file; machine-readable on stdout where that is wanted."""
+    if as_json:
+        print_json(dataclasses.asdict(report))
+    _show_files(report)
+    counted = [(kind, len(getattr(report, kind))) for kind in (*_KINDS, "failed", "skipped")]
+    parts = [f"{count} {word}" for word, count in counted if count] or ["nothing to do"]
     err.print(
         f"{report.collection}: {', '.join(parts)}; {report.chunks_written} chunks in {report.seconds:.1f} s",
         markup=False,
     )
-    for refused in report.skipped:
-        err.print(f"  skipped {refused.path}: {refused.reason}", markup=False)
-    for refused in report.failed:
-        err.print(f"  [red]failed[/] {refused.path}: ", end="")
-        err.print(refused.reason, markup=False)
+    if report.kept_back:
+        err.print(report.kept_back, style="yellow", markup=False)
+    elif report.missing:
+        err.print("what is missing can still be found: `--prune` removes it", style="yellow", markup=False)
+
+
+def _show_files(report: IngestReport) -> None:
+    """One line a file: failures first, then what changed; what stayed as it was is only counted."""
+    lines = [("failed", "red", one.path, one.reason) for one in report.failed]
+    lines += [("skipped", "yellow", one.path, one.reason) for one in report.skipped]
+    lines += [
+        (kind.removesuffix("s"), "green", source, "")
+        for kind in _KINDS
+        if kind != "unchanged"
+        for source in getattr(report, kind)
+    ]
+    table = Table(box=None, show_header=False, pad_edge=False)
+    for word, style, source, reason in lines[:_SHOWN_FILES]:
+        table.add_row(f"[{style}]{word}[/]", _plain(source), _plain(reason))
+    if lines:
+        err.print(table)
+    if len(lines) > _SHOWN_FILES:
+        err.print(f"… and {len(lines) - _SHOWN_FILES} more: --json lists them all", style="dim")
+
+
+def _plain(text: str) -> str:
+    from rich.markup import escape
+
+    return escape(text)

@@ -14,8 +14,8 @@ import typer
 import uvicorn
 from fastapi import FastAPI
 
-from app.cli_ingest import ingest_paths
 from app.cli_terminal import err, out, progress_bar, say_error
+from app.ingestion import ingest_paths
 from app.loading import check_doors
 from app.observability import configure_logging
 from app.services import chain_specs, needed_models, open_collections, open_weights, prepare
@@ -47,7 +47,8 @@ def serve(
         for name in needed_models(settings):
             prepare(name, settings, weights)
     if example and not any_documents(settings.data_dir / "collections"):
-        ingest_paths(settings, [example], "default")
+        with progress_bar() as progress:
+            ingest_paths(settings, [example], "default", progress=progress)
     _run(settings, list(specs))
 
 

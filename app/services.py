@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import logging
+import os
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -19,7 +21,8 @@ from app.running import RunningAnswers
 from app.settings import Settings
 from chains.built_in import BUILT_IN
 from chains.registry import Chain, ChainSpec, Parts, load_chains
-from ingest.collections import Collections
+from ingest.collections import Collections, EmbeddingModel
+from ingest.embedding import Embedder, EmbedInProcesses
 from ingest.splitter import SplitterSettings
 from models.engine.requests import EngineLoad, NobodyWatches, Observer
 from models.errors import WeightsInvalid
@@ -61,7 +64,8 @@ async def open_services(
         database = await open_database(settings.database)
         closing.push_async_callback(database.close)
         embedding = await asyncio.to_thread(open_embeddings, settings.embedding_model, weights)
-        collections = _collections(settings, embedding)
+        fingerprint = await asyncio.to_thread(weights.fingerprint, settings.embedding_model)
+        collections = _collections(settings, EmbeddingModel(embedding, settings.embedding_model, fingerprint))
         model = await asyncio.to_thread(open_model, settings, weights, observer)
         closing.push_async_callback(close_model, settings, model)
         parts = Parts(model=model, collection=collections.open)
@@ -103,11 +107,26 @@ def open_collections(settings: Settings, weights: WeightsStore) -> Collections:
     Raises:
         WeightsError: the embedding model cannot be had.
     """
-    return _collections(settings, open_embeddings(settings.embedding_model, weights))
+    name = settings.embedding_model
+    return _collections(settings, EmbeddingModel(open_embeddings(name, weights), name, weights.fingerprint(name)))
 
 
-def _collections(settings: Settings, embedding: Embeddings) -> Collections:
-    return Collections(settings.data_dir / "collections", embedding, embedding_name=settings.embedding_model)
+def _collections(settings: Settings, model: EmbeddingModel) -> Collections:
+    return Collections(settings.data_dir / "collections", model, index=settings.faiss_index)
+
+
+def open_embedder(settings: Settings, embeddings: Embeddings) -> Embedder:
+    """What embeds documents: in as many processes as the settings say; `embeddings` is their model, as it is here."""
+    processes = settings.ingest_processes or os.cpu_count() or 1
+    return EmbedInProcesses(embeddings, functools.partial(load_embeddings, settings), processes)
+
+
+def load_embeddings(settings: Settings) -> Embeddings:
+    """The embedding model for a process of one thread."""
+    import torch
+
+    torch.set_num_threads(1)
+    return open_embeddings(settings.embedding_model, open_weights(settings))
 
 
 def open_embeddings(name: str, weights: WeightsStore) -> Embeddings:

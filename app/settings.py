@@ -107,6 +107,20 @@ class Settings(BaseSettings):
     )
     chunk_size: int = Field(500, ge=50, le=8000, description="Characters of a chunk")
     chunk_overlap: int = Field(50, ge=0, le=4000, description="Characters that neighbouring chunks share")
+    faiss_index: Literal["rabitq", "flat", "sq8", "ivf", "hnsw"] = Field(
+        "rabitq",
+        description="How 50,000 chunks and more are searched; fewer are always compared one by one. `rabitq` looks at "
+        "one bit a dimension of each, `sq8` at eight, `ivf` into the nearest lists, `hnsw` along a graph, `flat` at "
+        "everything; docs/benchmarks.md compares them",
+    )
+    crawl_allowed_hosts: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Hosts and networks inside of the private network that `larkwise ingest URL` may read, for example "
+        "wiki.example.internal,10.1.0.0/16; without them it reads public addresses only",
+    )
+    ingest_processes: int | None = Field(
+        None, ge=1, le=64, description="Processes that embed documents; one for each core where it is not set"
+    )
     queue_timeout_s: float = Field(60, gt=0, description="Seconds that a request may wait before work on it begins")
     first_token_timeout_s: float = Field(60, gt=0, description="Seconds from there to the answer's first token")
     request_timeout_s: float = Field(300, gt=0, description="Seconds that one completion may take, waiting included")
@@ -136,7 +150,7 @@ class Settings(BaseSettings):
         (), description="More chains, as MODULE:ATTRIBUTE separated by commas"
     )
 
-    @field_validator("cors_origins", "chains", mode="before")
+    @field_validator("cors_origins", "chains", "crawl_allowed_hosts", mode="before")
     @classmethod
     def _separated_by_commas(cls, value: object) -> object:
         if isinstance(value, str):

@@ -21,7 +21,7 @@ from pathlib import Path
 import httpx
 import psutil
 
-from app.cli_ingest import ingest_paths
+from app.ingestion import ingest_paths
 from app.services import open_collections, open_weights
 from app.settings import load_settings
 from chains.retrieval import retrieve

@@ -18,9 +18,9 @@ from typing import Annotated, Any
 
 import typer
 
-from app.cli_ingest import ingest_paths
 from app.cli_terminal import JsonOption, err, out, print_json, progress_bar, say_error
 from app.conversations import remembering
+from app.ingestion import ingest_paths
 from app.services import Services, open_services
 from app.settings import Settings, load_settings
 from chains.registry import Chain

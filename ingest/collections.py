@@ -13,21 +13,44 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from langchain_core.embeddings import Embeddings
 
-from ingest.errors import CollectionBusy, InvalidCollectionName, UnknownCollection
+from ingest.embedding import Embedder
+from ingest.errors import CollectionBusy, CollectionExists, InvalidCollectionName, UnknownCollection, UnknownDocument
+from ingest.stores import backup as backups
+from ingest.stores import upkeep
+from ingest.stores.catalogue import DATABASE, Catalogue, facts_of
+from ingest.stores.coarse import Kind
 from ingest.stores.disk import storage_explained
-from ingest.stores.faiss import DATABASE, FaissStore
+from ingest.stores.faiss import LOCK, FaissStore
+from ingest.stores.port import KnowledgeStore, StoredDocument
+from ingest.stores.upkeep import Progress, Repaired
 
 _NAME = re.compile(r"[\w-]{1,64}")
 
 
 @dataclass(frozen=True, slots=True)
+class EmbeddingModel:
+    """What makes vectors: `name` and `hash` (of its files; "" where that is not known) stand in every manifest."""
+
+    embeddings: Embeddings
+    name: str
+    hash: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class CollectionFacts:
-    """A row of `larkwise collections`."""
+    """What a collection is; `bytes` on the disk, `index` as large segments are searched now, "exact" where none is."""
 
     name: str
     documents: int
     chunks: int
     embedding: str
+    embedding_hash: str
+    dimension: int
+    generation: int
+    chunk_size: int | None
+    chunk_overlap: int | None
+    index: str
+    bytes: int
 
 
 def any_documents(root: Path) -> bool:
@@ -45,10 +68,10 @@ def any_documents(root: Path) -> bool:
 class Collections:
     """Opens each collection once; safe under concurrent calls."""
 
-    def __init__(self, root: Path, embedding: Embeddings, *, embedding_name: str) -> None:
+    def __init__(self, root: Path, embedding: EmbeddingModel, *, index: Kind = "rabitq") -> None:
         self._root = root
         self._embedding = embedding
-        self._embedding_name = embedding_name
+        self._index = index
         self._open: dict[str, FaissStore] = {}
         self._opening = threading.Lock()
 
@@ -79,7 +102,13 @@ class Collections:
         folder = self._folder(name)
         with self._opening:
             if name not in self._open:
-                self._open[name] = FaissStore(folder, self._embedding, embedding_name=self._embedding_name)
+                self._open[name] = FaissStore(
+                    folder,
+                    self._embedding.embeddings,
+                    embedding_name=self._embedding.name,
+                    embedding_hash=self._embedding.hash,
+                    index=self._index,
+                )
             return self._open[name]
 
     def describe(self, name: str) -> CollectionFacts:
@@ -88,7 +117,21 @@ class Collections:
             UnknownCollection: there is none of this name.
         """
         store = self.open(name)
-        return CollectionFacts(name, len(store.documents()), store.count(), store.facts()["embedding"])
+        facts = store.facts()
+        kinds = sorted({one.coarse_kind for one in store.segments() if one.coarse_kind})
+        return CollectionFacts(
+            name=name,
+            documents=len(store.documents()),
+            chunks=store.count(),
+            embedding=facts["embedding"],
+            embedding_hash=facts.get("embedding_hash", ""),
+            dimension=int(facts["dimension"]),
+            generation=int(facts["generation"]),
+            chunk_size=_number(facts.get("chunk_size")),
+            chunk_overlap=_number(facts.get("chunk_overlap")),
+            index=", ".join(kinds) or "exact",
+            bytes=sum(path.stat().st_size for path in store.folder.iterdir() if path.is_file()),
+        )
 
     def delete(self, name: str) -> None:
         """
@@ -102,14 +145,99 @@ class Collections:
             raise UnknownCollection(name, self.names())
         folder = self._folder(name)
         try:
-            with storage_explained(folder), FileLock(folder / "write.lock", timeout=5):
+            with storage_explained(folder), FileLock(folder / LOCK, timeout=5):
                 self._open.pop(name, None)
                 (folder / DATABASE).unlink()  # from here on it is not there
                 shutil.rmtree(folder, ignore_errors=True)
         except Timeout as error:
             raise CollectionBusy(f"another process is writing to the collection {name!r}: try again") from error
 
+    def copy(self, name: str, new: str) -> None:
+        """
+        Raises:
+            UnknownCollection, CollectionExists: there is none of this name, or already one of the new.
+            CollectionError: it cannot be read, or the copy not be written.
+        """
+        store = self.open(name)
+        backups.copy(store, self._new_folder(new))
+
+    def backup(self, name: str, file: Path) -> int:
+        """One file with the whole collection; its size in bytes. Raises as `ingest.stores.backup.backup`."""
+        return backups.backup(self.open(name), file)
+
+    def restore(self, file: Path, name: str) -> None:
+        """
+        Raises:
+            CollectionExists: there is one of this name: nothing is replaced.
+            InvalidBackup: the file is none, or damaged.
+        """
+        backups.restore(file, self._new_folder(name))
+
+    def verify(self, name: str) -> list[str]:
+        """Every fault of a collection, in words; none where it is whole."""
+        return upkeep.verify(self.open(name))
+
+    def repair(self, name: str, *, progress: Progress) -> Repaired:
+        """Make again what can be made from its texts; raises as `ingest.stores.upkeep.repair`."""
+        return upkeep.repair(self.open(name), progress=progress)
+
+    def reembed(self, name: str, *, embedder: Embedder, progress: Progress) -> None:
+        """
+        All vectors anew with the model of these collections, whichever made those that are there.
+
+        `embedder` uses the same model. The old ones are searched until the last is made.
+
+        Raises:
+            CollectionError, EmbeddingFailed: nothing has changed.
+        """
+        if not self.exists(name):
+            raise UnknownCollection(name, self.names())
+        folder, model = self._folder(name), self._embedding
+        with Catalogue(folder).reading() as db:
+            made_with = facts_of(db)
+        store = FaissStore(
+            folder,
+            model.embeddings,
+            embedding_name=made_with.get("embedding", ""),
+            embedding_hash=made_with.get("embedding_hash", ""),
+            index=self._index,
+        )
+        fresh = upkeep.reembed(
+            store,
+            embedder,
+            embedding=model.embeddings,
+            embedding_name=model.name,
+            embedding_hash=model.hash,
+            progress=progress,
+        )
+        with self._opening:
+            self._open[name] = fresh
+
     def _folder(self, name: str) -> Path:
         if not _NAME.fullmatch(name):
             raise InvalidCollectionName(name)
         return self._root / name
+
+    def _new_folder(self, name: str) -> Path:
+        if self.exists(name) or self._folder(name).exists():
+            raise CollectionExists(name)
+        return self._folder(name)
+
+
+def chosen(store: KnowledgeStore, named: str) -> StoredDocument:
+    """
+    The document that a person names by its id or by what it is called.
+
+    Raises:
+        UnknownDocument: there is none, or several are called so.
+    """
+    if found := store.document(named):
+        return found
+    called = [document for document in store.documents() if any(one.name == named for one in document.sources)]
+    if len(called) != 1:
+        raise UnknownDocument(store.name, named, [document.id for document in called])
+    return called[0]
+
+
+def _number(text: str | None) -> int | None:
+    return int(text) if text else None

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from typing import TypedDict
+
+from langchain_core.documents import Document
 
 
 class ChunkMetadata(TypedDict, total=False):
@@ -11,6 +13,8 @@ class ChunkMetadata(TypedDict, total=False):
 
     source: str
     """The document's path below the folder that was ingested, or its file name."""
+    sources: list[str]
+    """All of them, where the same content was found in several places."""
     document_id: str
     title: str
     headings: str
@@ -27,12 +31,24 @@ class ChunkMetadata(TypedDict, total=False):
     """Where the chunk begins in the text of its section or page, in characters."""
 
 
+def embedding_text(chunk: Document) -> str:
+    """What is embedded and indexed: a chunk often does not say what it is about, its title and headings do."""
+    above = [str(chunk.metadata.get(name, "")) for name in ("title", "headings")]
+    return "\n".join([*(text for text in above if text), chunk.page_content])
+
+
 @dataclass(frozen=True, slots=True)
 class Refused:
     """A file that did not go in, and why."""
 
     path: str
     reason: str
+
+
+class LeftOut(Refused):
+    """What is not there for us, by its own word or by its kind: no failure, and no reason to try again."""
+
+    __slots__ = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,10 +59,27 @@ class IngestReport:
     added: tuple[str, ...] = ()
     changed: tuple[str, ...] = ()
     unchanged: tuple[str, ...] = ()
+    renamed: tuple[str, ...] = ()
+    """Known documents under a new name; nothing was indexed again."""
+    duplicates: tuple[str, ...] = ()
+    """Files with the content of another: stored once, with both sources."""
+    missing: tuple[str, ...] = ()
+    """Documents that are gone from where they were, and still in the collection: `prune` would remove them."""
     removed: tuple[str, ...] = ()
-    """Documents that were below a folder and are gone from the disk."""
+    """Documents that were gone and have been removed."""
+    kept_back: str = ""
+    """Why nothing was removed although it was asked for."""
     failed: tuple[Refused, ...] = ()
     skipped: tuple[Refused, ...] = field(default=())
     """Files, and members of archives, that no loader reads."""
     chunks_written: int = 0
     seconds: float = 0.0
+
+    def then(self, later: IngestReport) -> IngestReport:
+        """Both runs as one."""
+        both = {
+            one.name: getattr(self, one.name) + getattr(later, one.name)
+            for one in fields(self)
+            if one.name not in ("collection", "kept_back")
+        }
+        return IngestReport(collection=self.collection, kept_back=self.kept_back or later.kept_back, **both)

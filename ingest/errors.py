@@ -10,12 +10,18 @@ IngestError
 │   └── EmptyDocument        holds no text
 ├── PathNotFound             what was asked for does not exist
 ├── NothingToIngest          it exists, and holds no document
+├── EmbeddingFailed          what makes the vectors has died
 └── CollectionError
     ├── UnknownCollection
+    ├── UnknownDocument      there is none of this id or name in it
+    ├── CollectionExists     there is one of this name already
     ├── InvalidCollectionName
     ├── CollectionBusy       another process is writing
     ├── CollectionCorrupt    a file of it is damaged or gone
     ├── EmbeddingMismatch    it was made with another embedding model
+    ├── InvalidFilter        a search asks for what cannot be asked
+    ├── NotSupported         the engine behind the collection cannot do it
+    ├── InvalidBackup        a file is no backup of a collection, or is damaged
     └── StorageFull          the disk is full, or not writable
 """
 
@@ -56,6 +62,10 @@ class NothingToIngest(IngestError):
     """The paths hold no document that can be read."""
 
 
+class EmbeddingFailed(IngestError):
+    """What makes the vectors has died; what was committed before stays."""
+
+
 class CollectionError(IngestError):
     """A whole collection cannot be used as asked."""
 
@@ -66,6 +76,23 @@ class UnknownCollection(CollectionError):
     def __init__(self, name: str, known: list[str]) -> None:
         have = f"there are: {', '.join(known)}" if known else "there are none yet"
         super().__init__(f"there is no collection {name!r}; {have}. `larkwise ingest PATH --collection NAME` makes one")
+
+
+class UnknownDocument(CollectionError):
+    """A collection has no such document, or several."""
+
+    def __init__(self, collection: str, named: str, several: list[str]) -> None:
+        why = f"several are called so, with the ids {', '.join(several)}" if several else "there is none"
+        super().__init__(
+            f"{named!r} names no document of {collection!r}: {why}. `larkwise documents list -c {collection}` shows all"
+        )
+
+
+class CollectionExists(CollectionError):
+    """There is a collection of this name, and nothing is replaced."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"there is a collection {name!r} already: choose another name, or delete it first")
 
 
 class InvalidCollectionName(CollectionError):
@@ -91,6 +118,18 @@ class EmbeddingMismatch(CollectionError):
             f"collection {name!r} was made with the embedding model {made_with!r}, and the settings say "
             f"{asked_with!r}: set LARKWISE_EMBEDDING_MODEL={made_with}, or ingest into a new collection"
         )
+
+
+class InvalidFilter(CollectionError):
+    """What a search asks of metadata cannot be asked."""
+
+
+class NotSupported(CollectionError):
+    """The engine behind the collection cannot do what was asked."""
+
+
+class InvalidBackup(CollectionError):
+    """The file is no backup of a collection, or is damaged."""
 
 
 class StorageFull(CollectionError):

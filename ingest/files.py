@@ -14,6 +14,7 @@ from ingest.errors import NothingToIngest, PathNotFound, UnreadableDocument
 from ingest.loaders.archive import name_fault
 from ingest.loaders.limits import MAX_FILE_BYTES, check_size
 from ingest.loaders.table import readable_kinds, why_unread
+from ingest.origins import Listing
 
 IGNORE_FILE = ".larkwiseignore"
 """A line is a pattern such as `drafts/*` for paths below the folder that it stands in."""
@@ -25,6 +26,14 @@ class SourceFile:
 
     path: Path
     source: str
+
+    @property
+    def key(self) -> str:
+        return str(self.path)
+
+    @property
+    def name(self) -> str:
+        return self.source
 
     @property
     def is_readable_kind(self) -> bool:
@@ -61,6 +70,22 @@ class FileList:
     roots: tuple[Path, ...]
     failed: tuple[Refused, ...] = ()
     """Files and folders that may not be read, and links that lead nowhere or out of the folder."""
+    kept: frozenset[str] = frozenset()
+    """The paths of `failed` files: they are there."""
+    is_partial: bool = False
+    """A folder could not be opened: what is in it is not known."""
+
+    def listing(self) -> Listing:
+        """For the pipeline."""
+        return Listing(
+            origins=self.files,
+            total=len(self.files),
+            covers=lambda _, source: any(Path(source.key).is_relative_to(root) for root in self.roots),
+            is_complete=lambda: not self.is_partial,
+            failed=self.failed,
+            skipped=self.skipped,
+            kept=self.kept,
+        )
 
 
 @dataclass(slots=True)
@@ -68,6 +93,8 @@ class _Listing:
     files: dict[Path, SourceFile] = field(default_factory=dict)
     skipped: list[Refused] = field(default_factory=list)
     failed: list[Refused] = field(default_factory=list)
+    kept: set[str] = field(default_factory=set)
+    is_partial: bool = False
 
 
 def list_files(paths: Sequence[Path]) -> FileList:
@@ -91,7 +118,14 @@ def list_files(paths: Sequence[Path]) -> FileList:
         raise NothingToIngest(
             f"there is no document in {', '.join(map(str, paths))}: larkwise reads {readable_kinds()}"
         )
-    return FileList(tuple(listing.files.values()), tuple(listing.skipped), tuple(roots), tuple(listing.failed))
+    return FileList(
+        files=tuple(listing.files.values()),
+        skipped=tuple(listing.skipped),
+        roots=tuple(roots),
+        failed=tuple(listing.failed),
+        kept=frozenset(listing.kept),
+        is_partial=listing.is_partial,
+    )
 
 
 def _is_folder(path: Path) -> bool:
@@ -117,11 +151,13 @@ def _list_folder(folder: Path, listing: _Listing) -> None:
         source = path.relative_to(folder).as_posix()
         if fault := name_fault(source):
             listing.failed.append(Refused(repr(source), str(fault)))
+            listing.kept.add(str(path))
             continue
         try:
             target = _target(path, folder)
         except UnreadableDocument as error:
             listing.failed.append(Refused(source, str(error)))
+            listing.kept.add(str(path))
             continue
         reason = "a link to a folder, whose files are read in their own place" if target.is_dir() else None
         reason = reason or (f"named in {IGNORE_FILE}" if any(fnmatch(source, glob) for glob in ignored) else None)
@@ -155,6 +191,7 @@ def _below(root: Path, listing: _Listing) -> Iterator[Path]:
         except OSError as error:
             source = _shown(folder.relative_to(root).as_posix())
             listing.failed.append(Refused(source, f"{source} cannot be opened ({error.strerror})"))
+            listing.is_partial = True
             continue
         for entry in visible:
             if entry.is_dir(follow_symlinks=False):

@@ -1,151 +1,268 @@
-"""From paths to an indexed collection; only what changed is worked on."""
+"""From documents to an indexed collection; only what changed is worked on, and every commit is whole."""
 
 from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
-from pathlib import Path
-from typing import TypeAlias
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path, PurePath
+from typing import Any, TypeAlias
 
 from langchain_core.documents import Document
 
-from ingest.documents import IngestReport, Refused
+from ingest.documents import IngestReport, LeftOut, Refused
+from ingest.embedding import Embedder
 from ingest.errors import DocumentError
-from ingest.files import FileList, SourceFile, list_files
+from ingest.files import SourceFile
+from ingest.known import Known, Placement, is_badly_titled, without
 from ingest.loaders import ocr
 from ingest.loaders.table import read
+from ingest.origins import Listing, Origin, still_exists
 from ingest.splitter import SplitterSettings, split
-from ingest.stores.faiss import FaissStore, StoredDocument
+from ingest.stores.port import KnowledgeStore, Source, StoredDocument, Vectors
 
 Progress: TypeAlias = Callable[[str, int, int], None]
-"""Called with the file that is next, how many are done, and how many there are."""
+"""Called with the origin that is next, how many are done, and how many there are."""
 
-_FILES_A_COMMIT = 32
-"""A crash loses at most so many files' work; each commit writes the index once."""
+_CHUNKS_A_COMMIT = 512
+_DOCUMENTS_A_COMMIT = 256
+"""A crash loses at most one commit's work."""
+_READ_AS = "2"
+"""Counts up when loaders read the same bytes otherwise, so that what was read before is read again."""
+
+
+@dataclass(frozen=True, slots=True)
+class IngestOptions:
+    """`labels` are put on every document, for filters; `prune` removes what is gone from where it was."""
+
+    splitter: SplitterSettings = field(default_factory=SplitterSettings)
+    labels: Mapping[str, Any] = field(default_factory=dict)
+    prune: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class _Prepared:
-    document: StoredDocument
-    chunks: list[Document]
-    known: bool
+    """`chunks` is None where the document's facts change and its chunks stay."""
+
+    source: str
+    placement: Placement
+    chunks: list[Document] | None
 
 
 @dataclass(slots=True)
 class _Tally:
-    added: list[str] = field(default_factory=list)
-    changed: list[str] = field(default_factory=list)
-    unchanged: list[str] = field(default_factory=list)
+    by_kind: dict[str, list[str]] = field(default_factory=dict)
+    removed: list[str] = field(default_factory=list)
     failed: list[Refused] = field(default_factory=list)
     skipped: list[Refused] = field(default_factory=list)
     chunks: int = 0
 
+    def of(self, kind: str) -> tuple[str, ...]:
+        return tuple(self.by_kind.get(kind, ()))
 
-def ingest(store: FaissStore, paths: Sequence[Path], *, splitter: SplitterSettings, progress: Progress) -> IngestReport:
+
+def ingest(
+    store: KnowledgeStore, listing: Listing, options: IngestOptions, embedder: Embedder, *, progress: Progress
+) -> IngestReport:
     """
-    Bring files and folders into a collection; a file that cannot be read is reported, and the others go in.
+    Bring documents into a collection; one that cannot be read is reported, and the others go in.
 
-    A file that has not changed since it was ingested is not read again; a changed one replaces its chunks; one that
-    is gone from a folder that is ingested again is removed.
+    One that has not changed costs its hash; a changed one replaces its chunks, and a renamed one keeps them. The same
+    content found twice is stored once. What is gone is reported, or removed where `options.prune` says so and the
+    listing is complete.
 
     Raises:
-        PathNotFound, NothingToIngest: there is nothing to work on.
         CollectionError: the collection cannot be written; what was committed before stays.
+        EmbeddingFailed: what embeds has died; as above.
     """
-    began = time.monotonic()
-    listed = list_files(paths)
-    store.check()  # "unchanged" would be a lie over a damaged index
-    known = {document.id: document for document in store.documents()}
-    tally = _Tally(failed=list(listed.failed), skipped=list(listed.skipped))
-    for start in range(0, len(listed.files), _FILES_A_COMMIT):
-        batch = listed.files[start : start + _FILES_A_COMMIT]
-        prepared: list[_Prepared] = []
-        for number, file in enumerate(batch, start=start):
-            progress(file.source, number, len(listed.files))
-            prepared += _prepare(file, known, splitter, tally)
-        _commit(store, prepared, tally)
-    removed = _remove_vanished(store, listed, known)
-    progress("", len(listed.files), len(listed.files))
-    return IngestReport(
-        collection=store.folder.name,
-        added=tuple(tally.added),
-        changed=tuple(tally.changed),
-        unchanged=tuple(tally.unchanged),
-        removed=removed,
-        failed=tuple(tally.failed),
-        skipped=tuple(tally.skipped),
-        chunks_written=tally.chunks,
-        seconds=time.monotonic() - began,
-    )
+    return _Run(store, listing, options, embedder, progress).report()
 
 
-def _prepare(
-    file: SourceFile, known: dict[str, StoredDocument], splitter: SplitterSettings, tally: _Tally
-) -> Iterator[_Prepared]:
-    """The chunks of a file that is new or changed; nothing for one that is not, or that cannot be read."""
-    document_id = hashlib.sha256(str(file.path).encode()).hexdigest()[:16]
-    try:
-        data = file.read()
-        digest = _digest(data, splitter)
-        before = known.get(document_id)
-        if before and before.digest == digest:
-            tally.unchanged.append(file.source)
-            return
-        loaded = read(data, file.source)
-    except DocumentError as error:
-        tally.failed.append(Refused(file.source, str(error)))
-        return
-    tally.failed += loaded.failed
-    tally.skipped += loaded.skipped
-    chunks = list(split(loaded.sections, splitter))
-    title = str(chunks[0].metadata["title"]) if chunks else file.source
-    for chunk in chunks:
-        # a member of an archive says itself where it comes from
-        chunk.metadata = {"source": file.source, **chunk.metadata, "document_id": document_id}
-        chunk.id = f"{document_id}-{chunk.metadata['chunk']}"
-    yield _Prepared(
-        StoredDocument(document_id, file.source, str(file.path), digest, title),
-        chunks,
-        known=before is not None,
-    )
+class _Run:
+    """One call of `ingest`."""
+
+    def __init__(
+        self, store: KnowledgeStore, listing: Listing, options: IngestOptions, embedder: Embedder, progress: Progress
+    ) -> None:
+        self._store = store
+        self._listing = listing
+        self._options = options
+        self._embedder = embedder
+        self._progress = progress
+        self._tally = _Tally(failed=list(listing.failed), skipped=list(listing.skipped))
+        self._labels = {**options.labels, **listing.labels}
+        self._seen: set[str] = set()
+
+    def report(self) -> IngestReport:
+        began = time.monotonic()
+        self._store.check()  # "unchanged" would be a lie over a damaged index
+        self._known = Known(self._store.documents(), exists=still_exists)
+        self._note_splitter()
+        for batch, vectors in self._embedder.embed(self._batches()):
+            self._commit(batch, vectors)
+        gone = self._gone()
+        kept_back = self._why_not_pruned(gone)
+        if self._options.prune and gone and not kept_back:
+            self._prune(gone)
+        self._progress("", self._listing.total, self._listing.total)
+        tally = self._tally
+        return IngestReport(
+            collection=self._store.name,
+            added=tally.of("added"),
+            changed=tally.of("changed"),
+            unchanged=tally.of("unchanged"),
+            renamed=tally.of("renamed"),
+            duplicates=tally.of("duplicates"),
+            missing=() if tally.removed else tuple(sorted(source.name for source in gone)),
+            removed=tuple(sorted(tally.removed)),
+            kept_back=kept_back,
+            failed=tuple(tally.failed),
+            skipped=tuple(tally.skipped),
+            chunks_written=tally.chunks,
+            seconds=time.monotonic() - began,
+        )
+
+    def _note_splitter(self) -> None:
+        splitter = self._options.splitter
+        facts = {"chunk_size": str(splitter.chunk_size), "chunk_overlap": str(splitter.chunk_overlap)}
+        if not facts.items() <= self._store.facts().items():
+            self._store.note(facts)
+
+    # what is to be done
+
+    def _batches(self) -> Iterator[tuple[list[_Prepared], list[Document]]]:
+        """What is committed together, with the chunks that are to be embedded."""
+        batch: list[_Prepared] = []
+        chunks: list[Document] = []
+        for number, origin in enumerate(self._listing.origins):
+            if isinstance(origin, Refused):
+                (self._tally.skipped if isinstance(origin, LeftOut) else self._tally.failed).append(origin)
+                continue
+            self._progress(origin.source, number, max(number, self._listing.total))
+            prepared = self._prepare(origin)
+            if prepared is None:
+                continue
+            batch.append(prepared)
+            chunks += prepared.chunks or []
+            if len(chunks) >= _CHUNKS_A_COMMIT or len(batch) >= _DOCUMENTS_A_COMMIT:
+                yield batch, chunks
+                batch, chunks = [], []
+        if batch:
+            yield batch, chunks
+
+    def _prepare(self, origin: Origin) -> _Prepared | None:
+        """None where nothing is to be written: it is unchanged, or cannot be read."""
+        self._seen.add(origin.key)
+        try:
+            data = origin.read()
+            digest = digest_of(data, origin.name, self._options.splitter)
+            placement = self._known.place(Source(origin.key, origin.source), digest, self._labels)
+            if placement.is_to_index:
+                placement, chunks = self._read(placement, data, origin.name)
+            else:
+                chunks = None
+        except DocumentError as error:
+            self._tally.failed.append(Refused(origin.source, str(error)))
+            return None
+        self._known.apply(placement)
+        if placement.kind == "unchanged" and not placement.is_noted and chunks is None:
+            self._count(placement.kind, origin.source)
+            return None
+        return _Prepared(origin.source, placement, chunks)
+
+    def _read(self, placement: Placement, data: bytes, name: str) -> tuple[Placement, list[Document]]:
+        document = placement.document
+        # a document of several sources is called by the first, whichever of them is read
+        called = document.source if PurePath(document.source).suffix == PurePath(name).suffix else name
+        loaded = read(data, called)
+        self._tally.failed += loaded.failed
+        self._tally.skipped += loaded.skipped
+        chunks = list(split(loaded.sections, self._options.splitter))
+        title = str(chunks[0].metadata["title"]) if chunks else document.source
+        path = PurePath(called)
+        by_name = called == document.source and title in (path.stem, path.name)
+        titled = replace(document, title=title, is_titled_by_name=by_name)
+        for chunk in chunks:
+            # a member of an archive says itself where it comes from
+            chunk.metadata = {"source": document.source, **chunk.metadata, "document_id": document.id}
+            chunk.id = f"{document.id}-{chunk.metadata['chunk']}"
+        return replace(placement, document=titled), chunks
+
+    # making it true
+
+    def _commit(self, batch: Sequence[_Prepared], vectors: Vectors) -> None:
+        rows = iter(vectors)
+        with self._store.writing() as change:
+            for prepared in batch:
+                for document in (*prepared.placement.left, prepared.placement.document):
+                    if not document.sources:
+                        change.forget.append(document.id)
+                if prepared.chunks is not None:
+                    change.forget.append(prepared.placement.document.id)
+            latest = {
+                document.id: document
+                for prepared in batch
+                for document in (*prepared.placement.left, prepared.placement.document)
+            }
+            change.record += [document for document in latest.values() if document.sources]
+            added = {str(chunk.id): (chunk, next(rows)) for prepared in batch for chunk in prepared.chunks or []}
+            change.add += [pair for pair in added.values() if latest[pair[0].metadata["document_id"]].sources]
+        for prepared in batch:
+            self._count(prepared.placement.kind, prepared.source)
+        self._tally.chunks += len(added)
+
+    def _count(self, kind: str, source: str) -> None:
+        self._tally.by_kind.setdefault(kind, []).append(source)
+
+    # what is gone
+
+    def _gone(self) -> list[Source]:
+        listing = self._listing
+        return [
+            source
+            for document in self._known.documents.values()
+            for source in document.sources
+            if source.key not in self._seen and source.key not in listing.kept and listing.covers(document, source)
+        ]
+
+    def _why_not_pruned(self, gone: Sequence[Source]) -> str:
+        if not self._options.prune or not gone or self._listing.is_complete():
+            return ""
+        return "nothing is removed, because not everything could be listed: what is missing may only be out of sight"
+
+    def _prune(self, gone: Sequence[Source]) -> None:
+        keys = {source.key for source in gone}
+        touched = [
+            document
+            for document in self._known.documents.values()
+            if any(source.key in keys for source in document.sources)
+        ]
+        left = [without(document, keys) for document in touched]
+        with self._store.writing() as change:
+            change.forget += [document.id for document in left if not document.sources]
+            change.record += [document for document in left if document.sources]
+        for document in left:
+            self._known.put(document)
+        self._tally.removed += [source.name for source in gone]
+        self._retitle([document for document in left if is_badly_titled(document)])
+
+    def _retitle(self, documents: Sequence[StoredDocument]) -> None:
+        """Titled by the name of a file that is gone: read again under the name of one that is there."""
+        for document in documents:
+            try:
+                data = SourceFile(Path(document.sources[0].key), document.source).read()
+                if digest_of(data, document.source, self._options.splitter) != document.digest:
+                    continue  # it has changed meanwhile: the next run reads it anyway
+                placement, chunks = self._read(Placement("changed", document, is_to_index=True), data, document.source)
+            except DocumentError as error:
+                self._tally.failed.append(Refused(document.source, str(error)))
+                continue
+            for batch, vectors in self._embedder.embed([([_Prepared(document.source, placement, chunks)], chunks)]):
+                self._commit(batch, vectors)
 
 
-def _digest(data: bytes, splitter: SplitterSettings) -> str:
-    """Another splitter makes other chunks, and text recognition finds more of them: both count as a change."""
-    made_by = f"{splitter!r}{' with text recognition' if ocr.is_installed() else ''}"
-    return hashlib.sha256(data + made_by.encode()).hexdigest()
-
-
-def _commit(store: FaissStore, prepared: list[_Prepared], tally: _Tally) -> None:
-    if not prepared:
-        return
-    chunks = [chunk for one in prepared for chunk in one.chunks]
-    vectors = store.embed([embedding_text(chunk) for chunk in chunks])  # before the lock is taken
-    with store.writing() as change:
-        change.forget += [one.document.id for one in prepared]
-        change.record += [one.document for one in prepared]
-        change.add += list(zip(chunks, vectors, strict=True))
-    for one in prepared:
-        (tally.changed if one.known else tally.added).append(one.document.source)
-    tally.chunks += len(chunks)
-
-
-def _remove_vanished(store: FaissStore, listed: FileList, known: dict[str, StoredDocument]) -> tuple[str, ...]:
-    """An answer must not rest on a document that somebody has deleted."""
-    gone = [
-        document
-        for document in known.values()
-        if any(Path(document.path).is_relative_to(root) for root in listed.roots) and not Path(document.path).exists()
-    ]
-    if gone:
-        with store.writing() as change:
-            change.forget += [document.id for document in gone]
-    return tuple(sorted(document.source for document in gone))
-
-
-def embedding_text(chunk: Document) -> str:
-    """What is embedded: a chunk often does not say what it is about, its title and headings do."""
-    above = [chunk.metadata.get("title", ""), chunk.metadata.get("headings", "")]
-    return "\n".join([*(text for text in above if text), chunk.page_content])
+def digest_of(data: bytes, name: str, splitter: SplitterSettings) -> str:
+    """Of a document's bytes and of all that decides what chunks they become: another splitter makes others."""
+    made_by = (_READ_AS, PurePath(name).suffix.lower(), repr(splitter), str(ocr.is_installed()))
+    return hashlib.sha256(data + "\n".join(made_by).encode()).hexdigest()

@@ -80,6 +80,25 @@ class WeightsStore:
         self.manifest.entry(name)
         raise UnknownModel(name)  # entry() has raised; this is for the type checker
 
+    def fingerprint(self, name: str) -> str:
+        """
+        A hash that says which weights a name stands for: other weights under the same name give another.
+
+        Of the manifest's models it is made from their files' checksums; of other folders from the names, sizes, first
+        and last megabyte of the files, because reading gigabytes whole would take too long at every start.
+
+        Raises:
+            UnknownModel, WeightsUnavailable: as `ensure`.
+        """
+        entry = self.manifest.find(name)
+        if entry and entry.files:
+            parts = [f"{file.path} {file.sha256}" for file in entry.files]
+        elif entry:
+            parts = [repr(source) for source in entry.sources]
+        else:
+            parts = [_sampled(path) for path in self.ensure(name).rglob("*") if path.is_file() and path.name != _STAMP]
+        return hashlib.sha256("\n".join(sorted(parts)).encode()).hexdigest()
+
     def verify(self, name: str) -> None:
         """
         Read every file of a model of the manifest again, and compare its hash.
@@ -276,6 +295,17 @@ def _stamp_holds(folder: Path, files: Sequence[WeightFile]) -> bool:
         return right_hashes and all(_unchanged(folder / name, seen) for name, seen in stamp.items())
     except (OSError, ValueError, KeyError, TypeError):
         return False
+
+
+_SAMPLE = 2**20
+
+
+def _sampled(path: Path) -> str:
+    with path.open("rb") as file:
+        digest = hashlib.sha256(file.read(_SAMPLE))
+        file.seek(max(_SAMPLE, path.stat().st_size - _SAMPLE))
+        digest.update(file.read(_SAMPLE))
+    return f"{path.name} {path.stat().st_size} {digest.hexdigest()}"
 
 
 def checked_hash(path: Path) -> str | None:

@@ -17,8 +17,39 @@ _BOMS = (
 )
 _CANDIDATES = ["gb18030", "big5", "utf_16_le", "utf_16_be", "cp1252"]
 _SAMPLE_BYTES = 64 * 1024
+_WIDER = {"gb2312": "gb18030", "gbk": "gb18030", "ascii": "cp1252", "iso8859-1": "cp1252", "big5": "big5hkscs"}
+"""The pages' names for encodings, read as browsers read them (WHATWG, Encoding)."""
+_KNOWN = frozenset(
+    {
+        *(
+            "utf-8",
+            "utf-16",
+            "utf-16-le",
+            "utf-16-be",
+            "gb18030",
+            "big5hkscs",
+            "shift_jis",
+            "cp932",
+            "euc_jp",
+            "euc_kr",
+        ),
+        *("cp949", "iso2022_jp", "koi8-r", "koi8-u", "cp874", *(f"cp125{page}" for page in range(9))),
+        *(f"iso8859-{part}" for part in (2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 13, 14, 15, 16)),
+    }
+)
+"""Python knows more: "punycode" takes a time that grows with the square, and "unicode_escape" is no text's encoding."""
 _GB2312_FROM, _GB2312_TO = 0xA1, 0xF7
 _NEARLY_ALL = 0.9
+
+
+def known_encoding(declared: str) -> str | None:
+    """Python's name for an encoding that a page declares, as browsers read it; None for what is none of a text's."""
+    try:
+        encoding = codecs.lookup(declared).name
+    except LookupError:
+        return None
+    encoding = _WIDER.get(encoding, encoding)
+    return encoding if encoding in _KNOWN else None
 
 
 def decode(data: bytes, name: str) -> str:

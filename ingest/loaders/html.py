@@ -15,7 +15,7 @@ from langchain_core.documents.base import Blob
 from markdownify import MarkdownConverter
 
 from ingest.errors import EmptyDocument
-from ingest.loaders.encoding import decode
+from ingest.loaders.encoding import decode, known_encoding
 from ingest.loaders.guard import damage_explained
 from ingest.loaders.limits import MAX_MARKUP_BYTES, check_size
 from ingest.loaders.markdown import section_documents
@@ -63,14 +63,13 @@ def html_page(text: str, name: str) -> HtmlPage:
 def html_text(data: bytes, name: str) -> str:
     """A page's own declaration of its encoding counts where it fits."""
     declared = _CHARSET.search(data[:2048])
-    if declared:
-        try:
-            # gb18030 holds all of gb2312 and gbk, whose names pages use for each other
-            encoding = declared[1].decode("ascii").lower()
-            return data.decode("gb18030" if encoding in ("gb2312", "gbk") else encoding)
-        except (LookupError, UnicodeDecodeError):
-            pass
-    return decode(data, name)
+    encoding = known_encoding(declared[1].decode("ascii", "replace")) if declared else None
+    if encoding is None:
+        return decode(data, name)
+    try:
+        return data.decode(encoding)
+    except UnicodeDecodeError:
+        return decode(data, name)
 
 
 def _body(soup: BeautifulSoup) -> Tag:

@@ -1,4 +1,4 @@
-"""Writing so that a crash or a full disk leaves the old file or the new one."""
+"""What survives a power cut, and what to say of a disk that is in the way."""
 
 from __future__ import annotations
 
@@ -23,28 +23,18 @@ _NO_ROOM = {
 }
 
 
-def write_durably(path: Path, data: bytes) -> None:
-    """Write beside, flush to the disk, rename: `path` is never seen half-written."""
-    fresh = path.with_name(f".{path.name}.new")
-    try:
-        with fresh.open("wb") as file:
-            file.write(data)
-            file.flush()
-            os.fsync(file.fileno())
-        fresh.replace(path)
-    except OSError:
-        fresh.unlink(missing_ok=True)
-        raise
-    flush_folder(path.parent)
-
-
-def flush_folder(folder: Path) -> None:
-    """Make a rename in it survive a power cut."""
-    handle = os.open(folder, os.O_RDONLY)
+def flush_file(path: Path) -> None:
+    """Make what was written to it survive a power cut."""
+    handle = os.open(path, os.O_RDONLY)
     try:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def flush_folder(folder: Path) -> None:
+    """Make a rename in it survive a power cut."""
+    flush_file(folder)
 
 
 @contextmanager

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from app.cli_ingest import ingest_paths
 from app.factory import create_app
+from app.ingestion import ingest_paths
 from app.settings import Settings
 from tests.app.servers import Service, running, wait_until_ready
 

@@ -8,8 +8,8 @@ import httpx
 from fastapi import FastAPI
 from httpx import ASGITransport
 
-from app.cli_ingest import ingest_paths
 from app.factory import create_app
+from app.ingestion import ingest_paths
 from app.services import open_services
 from app.settings import Settings
 from models.pipeline_chat import PipelineChatModel

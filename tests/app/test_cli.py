@@ -13,8 +13,8 @@ from typing import Any
 import pytest
 
 from app.settings import Settings
-from ingest.collections import Collections, any_documents
-from ingest.stores.faiss import StoredDocument
+from ingest.collections import Collections, EmbeddingModel, any_documents
+from ingest.stores.port import Source, StoredDocument
 from tests.ingest.fakes import HashEmbeddings
 
 
@@ -127,7 +127,7 @@ def test_doctor_says_that_everything_is_there(settings: Settings) -> None:
 def test_a_damaged_collection_is_told_and_hides_no_other(ingested: Settings, tmp_path: Path) -> None:
     shutil.copytree(ingested.data_dir / "collections" / "default", tmp_path / "collections" / "good")
     shutil.copytree(ingested.data_dir / "collections" / "default", tmp_path / "collections" / "bad")
-    for index in (tmp_path / "collections" / "bad").glob("vectors-*.faiss"):
+    for index in (tmp_path / "collections" / "bad").glob("segment-*.safetensors"):
         index.write_bytes(b"damaged")
     settings = ingested.model_copy(update={"data_dir": tmp_path})
 
@@ -157,11 +157,11 @@ def test_the_files_of_a_model_are_listed_with_their_hashes(settings: Settings) -
 
 
 def test_an_ingestion_that_was_killed_at_its_start_does_not_keep_the_example_out(tmp_path: Path) -> None:
-    collections = Collections(tmp_path, HashEmbeddings(), embedding_name="hash")
+    collections = Collections(tmp_path, EmbeddingModel(HashEmbeddings(), "hash"))
     store = collections.create("default")
     assert not any_documents(tmp_path)
     with store.writing() as change:
-        change.record.append(StoredDocument("1", "a.md", "/a.md", "0", "A"))
+        change.record.append(StoredDocument("1", "0", "A", (Source("/a.md", "a.md"),)))
     assert any_documents(tmp_path)
 
 

@@ -9,11 +9,11 @@ import pytest
 from chains.confidence import Calibration, answerable, evidence
 from chains.retrieval import Found, retrieve
 from evals.handbook import HANDBOOK, LabelledQuestion, auc, questions, text_found
-from ingest.collections import Collections
+from ingest.collections import Collections, EmbeddingModel
+from ingest.embedding import EmbedHere
 from ingest.files import list_files
 from ingest.loaders.table import load
-from ingest.pipeline import ingest
-from ingest.splitter import SplitterSettings
+from ingest.pipeline import IngestOptions, ingest
 from models.embeddings import EMBEDDED, EmbeddedEncoder
 
 Results = list[tuple[LabelledQuestion, list[Found]]]
@@ -21,9 +21,11 @@ Results = list[tuple[LabelledQuestion, list[Found]]]
 
 @pytest.fixture(scope="module")
 def results(tmp_path_factory: pytest.TempPathFactory) -> Results:
-    collections = Collections(tmp_path_factory.mktemp("c"), EmbeddedEncoder(), embedding_name=EMBEDDED)
+    collections = Collections(tmp_path_factory.mktemp("c"), EmbeddingModel(EmbeddedEncoder(), EMBEDDED))
     store = collections.create("handbook")
-    report = ingest(store, [HANDBOOK], splitter=SplitterSettings(), progress=lambda *_: None)
+    report = ingest(
+        store, list_files([HANDBOOK]).listing(), IngestOptions(), EmbedHere(store.embeddings), progress=lambda *_: None
+    )
     assert report.failed == ()
     return [(one, retrieve(store, one.question)) for one in questions()]
 

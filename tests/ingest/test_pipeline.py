@@ -2,11 +2,13 @@ from __future__ import annotations
 
 import zipfile
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from ingest.collections import Collections
+from ingest.collections import Collections, EmbeddingModel
 from ingest.documents import IngestReport
+from ingest.embedding import EmbedHere
 from ingest.errors import (
     CollectionBusy,
     InvalidCollectionName,
@@ -14,7 +16,8 @@ from ingest.errors import (
     PathNotFound,
     UnknownCollection,
 )
-from ingest.pipeline import ingest
+from ingest.files import list_files
+from ingest.pipeline import IngestOptions, ingest
 from ingest.splitter import SplitterSettings
 from ingest.stores.faiss import FaissStore
 from tests.ingest.fakes import HashEmbeddings
@@ -27,7 +30,7 @@ def embeddings() -> HashEmbeddings:
 
 @pytest.fixture
 def store(tmp_path: Path, embeddings: HashEmbeddings) -> FaissStore:
-    return Collections(tmp_path / "collections", embeddings, embedding_name="hash").create("default")
+    return Collections(tmp_path / "collections", EmbeddingModel(embeddings, "hash")).create("default")
 
 
 @pytest.fixture
@@ -39,8 +42,12 @@ def folder(tmp_path: Path) -> Path:
     return documents
 
 
-def run(store: FaissStore, *paths: Path, splitter: SplitterSettings | None = None) -> IngestReport:
-    return ingest(store, paths, splitter=splitter or SplitterSettings(), progress=lambda *_: None)
+def run(
+    store: FaissStore, *paths: Path, splitter: SplitterSettings | None = None, prune: bool = False, **labels: Any
+) -> IngestReport:
+    options = IngestOptions(splitter or SplitterSettings(), labels, prune)
+    listing = list_files(paths).listing()
+    return ingest(store, listing, options, EmbedHere(store.embeddings), progress=lambda *_: None)
 
 
 def test_every_document_of_a_folder_goes_in_with_its_place(store: FaissStore, folder: Path) -> None:
@@ -73,12 +80,17 @@ def test_ingesting_again_works_on_what_changed_only(
     assert not any("First" in document.page_content for document in store.similarity_search("x", k=10))
 
 
-def test_a_document_that_is_gone_from_its_folder_is_removed(store: FaissStore, folder: Path, tmp_path: Path) -> None:
+def test_a_document_that_is_gone_is_told_and_removed_on_request(
+    store: FaissStore, folder: Path, tmp_path: Path
+) -> None:
     (tmp_path / "elsewhere.md").write_text("# Elsewhere\n\nStays.\n")
     run(store, folder, tmp_path / "elsewhere.md")
     (folder / "a.md").unlink()
     (tmp_path / "elsewhere.md").unlink()  # not below the folder: nobody has said anything about it
-    assert run(store, folder).removed == ("a.md",)
+    assert run(store, folder).missing == ("a.md",)
+    assert store.count() == 3
+    report = run(store, folder, prune=True)
+    assert (report.removed, report.missing) == (("a.md",), ())
     assert {document.source for document in store.documents()} == {"sub/b.txt", "elsewhere.md"}
     assert store.count() == 2
 
@@ -129,7 +141,7 @@ def test_a_busy_collection_is_told(store: FaissStore, folder: Path, tmp_path: Pa
 
 
 def test_collections_are_listed_described_and_deleted(tmp_path: Path, folder: Path) -> None:
-    collections = Collections(tmp_path / "c", HashEmbeddings(), embedding_name="hash")
+    collections = Collections(tmp_path / "c", EmbeddingModel(HashEmbeddings(), "hash"))
     run(collections.create("zh-docs"), folder)
     assert collections.names() == ["zh-docs"]
     facts = collections.describe("zh-docs")
@@ -142,7 +154,7 @@ def test_collections_are_listed_described_and_deleted(tmp_path: Path, folder: Pa
 
 @pytest.mark.parametrize("name", ["", "../x", "a/b", "a b", "x" * 65, "."])
 def test_a_name_that_could_leave_the_folder_is_refused(tmp_path: Path, name: str) -> None:
-    collections = Collections(tmp_path / "c", HashEmbeddings(), embedding_name="hash")
+    collections = Collections(tmp_path / "c", EmbeddingModel(HashEmbeddings(), "hash"))
     with pytest.raises(InvalidCollectionName):
         collections.create(name)
 

@@ -1,0 +1,110 @@
+"""One state of a collection in memory: its segments, which of their rows are alive, and the search over them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.stores import coarse, keywords
+from ingest.stores.keywords import Searched
+from ingest.stores.port import Filter
+from ingest.stores.segments import Segment, exact, probable
+
+_REMEMBERED_FILTERS = 32
+Allowed = NDArray[np.int64]
+"""Chunk numbers, ascending."""
+
+
+@dataclass(frozen=True, slots=True)
+class LiveSegment:
+    """A segment and which of its rows are not deleted."""
+
+    segment: Segment
+    alive: NDArray[np.bool_]
+    count: int
+    """How many are alive."""
+
+    @classmethod
+    def of(cls, segment: Segment, dead: Allowed) -> LiveSegment:
+        alive = np.ones(segment.facts.rows, dtype=bool)
+        alive[segment.rows_of(dead)] = False
+        return cls(segment, alive, int(alive.sum()))
+
+
+@dataclass(frozen=True, slots=True)
+class Generation:
+    """Everything that a search needs but the texts; `key` changes with every commit."""
+
+    key: tuple[str, str]
+    segments: tuple[LiveSegment, ...]
+    filters: dict[str, Allowed] = field(default_factory=dict)
+
+    @property
+    def count(self) -> int:
+        """Of chunks that are alive."""
+        return sum(live.count for live in self.segments)
+
+    def nearest(self, query: NDArray[np.float32], k: int, allowed: Allowed | None) -> list[tuple[int, float]]:
+        """(chunk number, inner product) of the `k` nearest, best first."""
+        found = [hit for live in self.segments for hit in _nearest_in(live, query, k, allowed)]
+        return sorted(found, key=lambda hit: -hit[1])[:k]
+
+    def sharing_terms(self, question: str, k: int, allowed: Allowed | None) -> list[tuple[int, float]]:
+        """(chunk number, BM25 score) of the `k` best, best first."""
+        searched = [Searched(live.segment.postings, live.alive, _allowed_rows(live, allowed)) for live in self.segments]
+        hits = keywords.best(searched, question, k)
+        return [(int(self.segments[place].segment.numbers[row]), score) for place, row, score in hits]
+
+    def vector(self, number: int) -> NDArray[np.float32]:
+        """Of a chunk that is alive."""
+        wanted = np.array([number], dtype=np.int64)
+        for live in self.segments:
+            if len(rows := live.segment.rows_of(wanted)):
+                return np.array(live.segment.vectors[rows[0]])
+        raise KeyError(number)
+
+    def allowed(self, wanted: Filter | None, find: Callable[[Filter], Allowed]) -> Allowed | None:
+        """What a filter lets through; `find` looks it up where it was not asked before in this generation."""
+        if wanted is None:
+            return None
+        if not isinstance(wanted, Mapping):
+            return find(wanted)
+        key = json.dumps(wanted, sort_keys=True, default=_jsonable)
+        if key not in self.filters:
+            while len(self.filters) >= _REMEMBERED_FILTERS:
+                self.filters.pop(next(iter(self.filters)), None)
+            self.filters[key] = find(wanted)
+        return self.filters[key]
+
+
+def _jsonable(value: Any) -> Any:
+    return sorted(map(repr, value)) if isinstance(value, set | frozenset) else repr(value)
+
+
+def _allowed_rows(live: LiveSegment, allowed: Allowed | None) -> NDArray[np.bool_]:
+    if allowed is None:
+        return live.alive
+    rows = np.zeros(len(live.alive), dtype=bool)
+    rows[live.segment.rows_of(allowed)] = True
+    return rows & live.alive
+
+
+def _nearest_in(
+    live: LiveSegment, query: NDArray[np.float32], k: int, allowed: Allowed | None
+) -> Sequence[tuple[int, float]]:
+    everything = allowed is None and live.count == len(live.alive)
+    rows = None if everything else _allowed_rows(live, allowed)
+    count = live.count if rows is None else int(rows.sum())
+    if not count:
+        return []
+    if count < coarse.ROWS or k >= coarse.ROWS:  # few are allowed: each is compared
+        places, scores = exact(live.segment, query, k, rows)
+    else:
+        places, scores = probable(live.segment, query, k, rows, count / len(live.alive))
+    numbers = live.segment.numbers[places]
+    return [(int(number), float(score)) for number, score in zip(numbers, scores, strict=True)]
