@@ -14,13 +14,15 @@ from pathlib import Path
 
 from ingest.errors import CollectionCorrupt, InvalidBackup
 from ingest.stores import catalogue
-from ingest.stores.arrays import DamagedArrays
+from ingest.stores.arrays import DamagedArrays, sha256_of
 from ingest.stores.catalogue import DATABASE
 from ingest.stores.disk import flush_file, flush_folder, storage_explained
 from ingest.stores.faiss import FaissStore
 from ingest.stores.segments import check_file
 
-_MEMBER = re.compile(rf"{re.escape(DATABASE)}|segment-\d+\.(safetensors|faiss)")
+_SUMS = "SHA256SUMS"
+"""Of the database; it holds the checksums of the other files itself."""
+_MEMBER = re.compile(rf"{_SUMS}|{re.escape(DATABASE)}|segment-\d+\.(safetensors|faiss)")
 _MOST_MEMBERS = 10_000
 
 
@@ -39,6 +41,7 @@ def backup(store: FaissStore, file: Path) -> int:
     with storage_explained(file.parent), store.locked(), _snapshot(store) as (database, names):
         try:
             with tarfile.open(fresh, "w") as archive:
+                archive.add(_sums(database), _SUMS)
                 archive.add(database, DATABASE)
                 for name in names:
                     archive.add(store.folder / name, name)
@@ -69,9 +72,10 @@ def restore(file: Path, folder: Path) -> None:
                 archive.extractall(fresh, members, filter="data")
         except (tarfile.TarError, EOFError) as error:
             raise InvalidBackup(f"{file} is no backup of a collection, or is damaged ({error})") from error
-        if not (fresh / DATABASE).exists():
+        if not ((fresh / DATABASE).exists() and (fresh / _SUMS).exists()):
             raise InvalidBackup(f"{file} is no backup of a collection: it has no database")
         _check(file, fresh)
+        (fresh / _SUMS).unlink()
         _publish(fresh, folder)
 
 
@@ -129,6 +133,7 @@ def _publish(fresh: Path, folder: Path) -> None:
 
 def _check(file: Path, fresh: Path) -> None:
     try:
+        check_file(fresh / DATABASE, (fresh / _SUMS).read_text(encoding="ascii", errors="replace")[:64], whole=True)
         with closing(sqlite3.connect(fresh / DATABASE)) as db:
             db.row_factory = sqlite3.Row
             if [row[0] for row in db.execute("PRAGMA integrity_check")] != ["ok"]:
@@ -141,6 +146,13 @@ def _check(file: Path, fresh: Path) -> None:
         raise InvalidBackup(f"{file} is damaged: {error}") from error
     except sqlite3.DatabaseError as error:
         raise InvalidBackup(f"{file} is damaged: its database cannot be read ({error})") from error
+
+
+def _sums(database: Path) -> Path:
+    """As `sha256sum` writes and reads it."""
+    path = database.with_name(_SUMS)
+    path.write_text(f"{sha256_of(database)}  {DATABASE}\n", encoding="ascii")
+    return path
 
 
 def _link_or_copy(source: Path, target: Path) -> None:

@@ -69,13 +69,13 @@ def _empty(kind: Kind, rows: int, dimension: int) -> Any:
             turned = faiss.RandomRotationMatrix(dimension, dimension)
             turned.init(1)
             codes = faiss.IndexRaBitQFastScan(dimension, faiss.METRIC_INNER_PRODUCT)
-            return _keeping(faiss.IndexPreTransform(turned, codes), turned, codes)
+            return faiss.IndexPreTransform(turned, codes)
         case "ivf":
             lists = min(_LISTS, max(1, rows // 39))
             quantizer = faiss.IndexFlatIP(dimension)
             index = faiss.IndexIVFFlat(quantizer, dimension, lists, faiss.METRIC_INNER_PRODUCT)
             index.nprobe = _PROBES
-            return _keeping(index, quantizer)
+            return index
         case "hnsw":
             graph: Any = faiss.index_factory(dimension, f"HNSW{_LINKS}_SQ8", faiss.METRIC_INNER_PRODUCT)
             graph.hnsw.efConstruction, graph.hnsw.efSearch = _BUILD_BREADTH, _SEARCH_BREADTH
@@ -84,12 +84,6 @@ def _empty(kind: Kind, rows: int, dimension: int) -> Any:
             return faiss.index_factory(dimension, "SQ8", faiss.METRIC_INNER_PRODUCT)
         case "flat":
             raise ValueError("an exact search needs no index")
-
-
-def _keeping(index: Any, *parts: Any) -> Any:
-    """FAISS only points to an index's parts: they live as long as it does."""
-    index.parts_that_must_live = parts
-    return index
 
 
 def write(coarse: Coarse, path: Path) -> str:

@@ -38,7 +38,8 @@ def to_merge(sizes: Sequence[Size]) -> slice | None:
         first = len(tiers)
         while first and tiers[first - 1] <= tier:
             first -= 1
-        if len(tiers) - first >= FAN_OUT and sum(size.alive for size in sizes[first:]) < MOST_ROWS:
+        # as many of this very size: fewer small ones behind a large one are no reason to write that again
+        if tiers[first:].count(tier) >= FAN_OUT and sum(size.alive for size in sizes[first:]) < MOST_ROWS:
             return slice(first, len(tiers))
     return None
 

@@ -296,9 +296,8 @@ class FaissStore(KnowledgeStore):
         vectors = np.stack([vector for _, vector in added]).astype(np.float32)
         dimension = int(catalogue.facts_of(db)["dimension"])
         if dimension and dimension != vectors.shape[1] and catalogue.segments_of(db):
-            raise EmbeddingMismatch(
-                self.name, made_with=f"{dimension} dimensions", asked_with=f"{vectors.shape[1]} dimensions"
-            )
+            asked_with = f"{self._embedding_name} of {vectors.shape[1]} dimensions instead of {dimension}"
+            raise EmbeddingMismatch(self.name, made_with=self._embedding_name, asked_with=asked_with)
         facts = write_segment(
             self.folder,
             catalogue.next_segment_name(db),

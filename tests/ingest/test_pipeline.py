@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import errno
+import os
 import zipfile
 from pathlib import Path
 from typing import Any
@@ -11,6 +13,7 @@ from ingest.documents import IngestReport
 from ingest.embedding import EmbedHere
 from ingest.errors import (
     CollectionBusy,
+    EmbeddingFailed,
     InvalidCollectionName,
     NothingToIngest,
     PathNotFound,
@@ -186,3 +189,103 @@ def test_a_link_out_of_the_folder_is_reported_and_the_rest_goes_in(store: FaissS
     report = run(store, folder)
     assert [refused.path for refused in report.failed] == ["link.md"]
     assert set(report.added) == {"a.md", "sub/b.txt"}
+
+
+def ids(store: FaissStore) -> dict[str, str]:
+    return {document.source: document.id for document in store.documents()}
+
+
+def test_a_renamed_file_keeps_its_ids_and_is_not_embedded_again(
+    store: FaissStore, folder: Path, embeddings: HashEmbeddings
+) -> None:
+    run(store, folder)
+    before, embedded = ids(store)["a.md"], embeddings.embedded
+    chunk = store.chunks_of(before)[0].id
+    (folder / "a.md").rename(folder / "sub" / "new.md")
+    report = run(store, folder, prune=True)
+    assert (report.renamed, report.removed, report.missing) == (("sub/new.md",), (), ())
+    assert ids(store)["sub/new.md"] == before
+    assert [one.id for one in store.chunks_of(before)] == [chunk]
+    assert store.chunks_of(before)[0].metadata["source"] == "sub/new.md"
+    assert embeddings.embedded == embedded
+
+
+def test_the_same_content_twice_is_stored_once_with_both_sources(
+    store: FaissStore, folder: Path, embeddings: HashEmbeddings
+) -> None:
+    run(store, folder)
+    embedded = embeddings.embedded
+    (folder / "copy.md").write_bytes((folder / "a.md").read_bytes())
+    assert run(store, folder).duplicates == ("copy.md",)
+    assert (store.count(), embeddings.embedded) == (2, embedded)
+    chunk = next(one for one in store.similarity_search("x", k=9) if one.metadata["source"] == "a.md")
+    assert chunk.metadata["sources"] == ["a.md", "copy.md"]
+    (folder / "a.md").write_text("# A\n\nIt has changed here only.\n")
+    assert run(store, folder).changed == ("a.md",)
+    assert {one.metadata["source"] for one in store.similarity_search("x", k=9)} == {"a.md", "copy.md", "sub/b.txt"}
+
+
+def test_a_file_without_a_title_is_called_by_its_new_name(store: FaissStore, folder: Path) -> None:
+    run(store, folder)
+    (folder / "sub" / "b.txt").rename(folder / "sub" / "年假制度.txt")
+    assert run(store, folder).renamed == ("sub/年假制度.txt",)
+    chunk = next(one for one in store.similarity_search("x", k=9) if one.metadata["source"] != "a.md")
+    assert chunk.metadata["title"] == "年假制度"
+    assert store.keyword_search("年假制度", 1)[0][0].id == chunk.id
+
+
+def test_nothing_is_removed_after_a_partial_listing(
+    store: FaissStore, folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    run(store, folder)
+    (folder / "a.md").unlink()
+    real = os.scandir
+
+    def scandir(path: Path) -> Any:
+        if Path(path).name == "sub":
+            raise PermissionError(errno.EACCES, "Permission denied")
+        return real(path)
+
+    (folder / "c.md").write_text("# C\n\nNew.\n")
+    monkeypatch.setattr(os, "scandir", scandir)
+    report = run(store, folder, prune=True)
+    assert (report.removed, report.added) == ((), ("c.md",))
+    assert report.missing == ("a.md", "sub/b.txt")
+    assert "nothing is removed" in report.kept_back
+    monkeypatch.undo()
+    assert run(store, folder, prune=True).removed == ("a.md",)
+
+
+def test_labels_are_on_every_chunk_and_change_without_embedding_again(
+    store: FaissStore, folder: Path, embeddings: HashEmbeddings
+) -> None:
+    run(store, folder, permission=["hr", "all"])
+    embedded = embeddings.embedded
+    assert len(store.similarity_search("x", k=9, filter={"permission": "hr"})) == 2
+    assert set(run(store, folder, permission="it").unchanged) == {"a.md", "sub/b.txt"}
+    assert store.similarity_search("x", k=9, filter={"permission": "hr"}) == []
+    assert len(store.keyword_search("文档 document", 9, filter={"permission": "it"})) == 2
+    assert embeddings.embedded == embedded
+
+
+def test_what_came_before_a_crash_is_not_done_again(store: FaissStore, folder: Path) -> None:
+    """The first commit is made, the second is not."""
+    for number in range(600):
+        (folder / f"{number:03}.md").write_text(f"# {number}\n\nText {number}.\n")
+    seen: list[int] = []
+
+    class Ends(EmbedHere):
+        def embed(self, batches: Any) -> Any:
+            for batch, vectors in super().embed(batches):
+                if seen:
+                    raise EmbeddingFailed("on purpose")
+                seen.append(len(vectors))
+                yield batch, vectors
+
+    listing = list_files([folder]).listing()
+    with pytest.raises(EmbeddingFailed, match="on purpose"):
+        ingest(store, listing, IngestOptions(), Ends(store.embeddings), progress=lambda *_: None)
+    report = run(store, folder)
+    assert len(report.unchanged) == seen[0]
+    assert len(report.added) == 602 - seen[0]
+    assert store.count() == 602
