@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import typer
 
+from bench.ingesting import ingesting
 from bench.serving import serving
 from bench.soak import soak
 
 commands = typer.Typer(help="How fast larkwise is on this machine.", no_args_is_help=True, add_completion=False)
 commands.command()(serving)
 commands.command()(soak)
+commands.command(name="ingest")(ingesting)
 
 
 @commands.command()

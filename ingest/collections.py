@@ -101,7 +101,7 @@ class Collections:
         """The collection, which is made where it is not there yet."""
         folder = self._folder(name)
         with self._opening:
-            if name not in self._open:
+            if name not in self._open or not (folder / DATABASE).exists():  # another process may have deleted it
                 self._open[name] = FaissStore(
                     folder,
                     self._embedding.embeddings,

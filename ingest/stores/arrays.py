@@ -126,4 +126,5 @@ def _mapped(path: Path, start: int, entry: Mapping[str, Any]) -> NDArray[Any]:
     dtype, shape = _NAMES[entry["dtype"]], tuple(entry["shape"])
     if 0 in shape:
         return np.zeros(shape, dtype=dtype)
-    return np.memmap(path, dtype=dtype, mode="r", offset=start + entry["data_offsets"][0], shape=shape)
+    # as a plain array: slices of a memmap are memmaps, and making one takes longer than what is done with it
+    return np.asarray(np.memmap(path, dtype=dtype, mode="r", offset=start + entry["data_offsets"][0], shape=shape))

@@ -15,6 +15,7 @@ from __future__ import annotations
 import threading
 import uuid
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from sqlite3 import Connection
@@ -40,6 +41,8 @@ from ingest.stores.port import Change, Filter, KnowledgeStore, StoredDocument, u
 from ingest.stores.segments import Segment, SegmentFacts, merge_segments, open_segment, write_segment
 
 LOCK = "write.lock"
+_THREADS = 2
+"""For the segments of one search, where several are large."""
 _TRIES = 8
 """A file may be gone because two commits came between its name was read and it was opened."""
 
@@ -78,6 +81,7 @@ class FaissStore(KnowledgeStore):
         self._lock_timeout_s = lock_timeout_s
         self._loaded: Generation | None = None
         self._loading = threading.Lock()
+        self._pool = ThreadPoolExecutor(_THREADS, thread_name_prefix="search")  # starts none before it is used
         if self.catalogue.exists:
             with self.catalogue.reading() as db:
                 self._check_made_with(db)
@@ -107,7 +111,7 @@ class FaissStore(KnowledgeStore):
     ) -> list[tuple[Document, float]]:
         """As `similarity_search_with_score`, for a vector."""
         with self._state() as (db, generation):
-            found = _nearest(db, generation, vector, k, filter)
+            found = self._nearest(db, generation, vector, k, filter)
             return _with_documents(db, found)
 
     def keyword_search(self, question: str, k: int, *, filter: Filter | None = None) -> list[tuple[Document, float]]:
@@ -129,7 +133,7 @@ class FaissStore(KnowledgeStore):
     ) -> list[Document]:
         """Near the query and unlike each other (Carbonell and Goldstein, 1998)."""
         with self._state() as (db, generation):
-            found = _nearest(db, generation, embedding, fetch_k, kwargs.get("filter"))
+            found = self._nearest(db, generation, embedding, fetch_k, kwargs.get("filter"))
             if not found:
                 return []
             vectors: list[Any] = [generation.vector(number) for number, _ in found]
@@ -353,6 +357,15 @@ class FaissStore(KnowledgeStore):
                 yield db, generation
                 return
 
+    def _nearest(
+        self, db: Connection, generation: Generation, vector: Sequence[float], k: int, wanted: Filter | None
+    ) -> list[tuple[int, float]]:
+        check_filter(wanted)
+        if k < 1 or not generation.count:
+            return []
+        allowed = generation.allowed(wanted, lambda given: numbers_where(db, given))
+        return generation.nearest(unit([vector])[0], k, allowed, self._pool)
+
     def _load(self, db: Connection) -> Generation:
         facts = catalogue.facts_of(db)
         self._check_facts(facts)
@@ -402,16 +415,6 @@ def commit(db: Connection) -> None:
     generation = int(catalogue.facts_of(db)["generation"]) + 1
     catalogue.set_facts(db, {"generation": str(generation)})
     db.commit()
-
-
-def _nearest(
-    db: Connection, generation: Generation, vector: Sequence[float], k: int, wanted: Filter | None
-) -> list[tuple[int, float]]:
-    check_filter(wanted)
-    if k < 1 or not generation.count:
-        return []
-    allowed = generation.allowed(wanted, lambda given: numbers_where(db, given))
-    return generation.nearest(unit([vector])[0], k, allowed)
 
 
 def _with_documents(db: Connection, found: Sequence[tuple[int, float]]) -> list[tuple[Document, float]]:

@@ -64,25 +64,24 @@ def numbers_where(db: sqlite3.Connection, wanted: Filter) -> NDArray[np.int64]:
     if callable(wanted):
         every = db.execute("SELECT * FROM chunks ORDER BY number")
         return numbers(row for row in every if wanted(chunk_of(row, documents.get(row["document_id"] or ""))))
-    # what is said of whole documents is decided document by document: there are far fewer of them
-    decided = {"document_id", *(label for document in documents.values() for label in document.labels)}
-    of_documents = {key: condition for key, condition in wanted.items() if key in decided}
-    of_chunks = {key: condition for key, condition in wanted.items() if key not in decided}
-    fitting = [document.id for document in documents.values() if matches(_facts(document), of_documents)]
-    if of_documents and not of_chunks:
-        within = rows_in(db, "chunks", "document_id", fitting)
-        return np.sort(numbers([*within, *_homeless(db, wanted)]))
-    rows = rows_in(db, "chunks", "document_id", fitting) if of_documents else _every_chunk_of_a_document(db)
-    found = [row for row in rows if matches(chunk_of(row, documents.get(row["document_id"])).metadata, of_chunks)]
-    return np.sort(numbers([*found, *_homeless(db, wanted)]))
+    return np.sort(numbers([*_of_documents(db, documents, wanted), *_homeless(db, wanted)]))
 
 
-def _facts(document: StoredDocument) -> dict[str, Any]:
-    return {**document.labels, "document_id": document.id}
-
-
-def _every_chunk_of_a_document(db: sqlite3.Connection) -> list[sqlite3.Row]:
-    return db.execute("SELECT * FROM chunks WHERE document_id IN (SELECT id FROM documents)").fetchall()
+def _of_documents(
+    db: sqlite3.Connection, documents: Mapping[str, StoredDocument], wanted: Mapping[str, Any]
+) -> list[sqlite3.Row]:
+    """What a document says decides for all of its chunks at once; the others' metadata is read."""
+    whole: list[str] = []
+    to_read: list[str] = []
+    for document in documents.values():
+        said = {**document.labels, "document_id": document.id}
+        if matches(said, {key: condition for key, condition in wanted.items() if key in said}):
+            (whole if wanted.keys() <= said.keys() else to_read).append(document.id)
+    found = rows_in(db, "chunks", "document_id", whole)
+    for row in rows_in(db, "chunks", "document_id", to_read):
+        if matches(chunk_of(row, documents[row["document_id"]]).metadata, wanted):
+            found.append(row)
+    return found
 
 
 def _homeless(db: sqlite3.Connection, wanted: Mapping[str, Any]) -> list[sqlite3.Row]:

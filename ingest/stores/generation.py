@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -49,10 +52,18 @@ class Generation:
         """Of chunks that are alive."""
         return sum(live.count for live in self.segments)
 
-    def nearest(self, query: NDArray[np.float32], k: int, allowed: Allowed | None) -> list[tuple[int, float]]:
-        """(chunk number, inner product) of the `k` nearest, best first."""
-        found = [hit for live in self.segments for hit in _nearest_in(live, query, k, allowed)]
-        return sorted(found, key=lambda hit: -hit[1])[:k]
+    def nearest(
+        self, query: NDArray[np.float32], k: int, allowed: Allowed | None, pool: ThreadPoolExecutor
+    ) -> list[tuple[int, float]]:
+        """(chunk number, inner product) of the `k` nearest, best first; large segments are searched side by side."""
+        rows = max(1, sum(len(live.alive) for live in self.segments))
+
+        def search(live: LiveSegment) -> Sequence[tuple[int, float]]:
+            return _nearest_in(live, query, k, allowed, len(live.alive) / rows)
+
+        large = sum(live.segment.coarse is not None for live in self.segments)
+        found = pool.map(search, self.segments) if large > 1 else map(search, self.segments)
+        return sorted(chain.from_iterable(found), key=lambda hit: -hit[1])[:k]
 
     def sharing_terms(self, question: str, k: int, allowed: Allowed | None) -> list[tuple[int, float]]:
         """(chunk number, BM25 score) of the `k` best, best first."""
@@ -95,8 +106,9 @@ def _allowed_rows(live: LiveSegment, allowed: Allowed | None) -> NDArray[np.bool
 
 
 def _nearest_in(
-    live: LiveSegment, query: NDArray[np.float32], k: int, allowed: Allowed | None
+    live: LiveSegment, query: NDArray[np.float32], k: int, allowed: Allowed | None, part: float
 ) -> Sequence[tuple[int, float]]:
+    """`part` of all rows are in this segment."""
     everything = allowed is None and live.count == len(live.alive)
     rows = None if everything else _allowed_rows(live, allowed)
     count = live.count if rows is None else int(rows.sum())
@@ -105,6 +117,8 @@ def _nearest_in(
     if count < coarse.ROWS or k >= coarse.ROWS:  # few are allowed: each is compared
         places, scores = exact(live.segment, query, k, rows)
     else:
-        places, scores = probable(live.segment, query, k, rows, count / len(live.alive))
+        wanted = max(coarse.CANDIDATES_A_SEGMENT, coarse.CANDIDATES * part, 4 * k)
+        candidates = math.ceil(wanted * len(live.alive) / count)
+        places, scores = probable(live.segment, query, k, rows, candidates=candidates)
     numbers = live.segment.numbers[places]
     return [(int(number), float(score)) for number, score in zip(numbers, scores, strict=True)]

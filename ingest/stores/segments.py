@@ -201,12 +201,12 @@ def exact(
 
 
 def probable(
-    segment: Segment, query: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None, share: float
+    segment: Segment, query: NDArray[np.float32], k: int, allowed: NDArray[np.bool_] | None, *, candidates: int
 ) -> tuple[NDArray[np.int64], NDArray[np.float32]]:
-    """The same from the candidates; `share` of the rows are allowed, so that many more are asked for."""
+    """The same from the candidates, of which fewer are left where not every row is allowed."""
     if segment.coarse is None:
         return exact(segment, query, k, allowed)
-    rows = segment.coarse.candidates(query, int(max(coarse_index.CANDIDATES, 4 * k) / share) + 1)
+    rows = segment.coarse.candidates(query, candidates)
     if allowed is not None:
         rows = rows[allowed[rows]]
     rows = np.sort(rows)  # in the order in which they lie in the file
