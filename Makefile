@@ -71,7 +71,7 @@ $(VENV)/installed: pyproject.toml constraints.txt constraints-cuda.txt | $(VENV)
 	@touch $@
 
 $(VENV)/installed-dev: pyproject.toml constraints.txt constraints-cuda.txt | $(VENV)/bin/pip
-	$(INSTALL) -e '.[dev,platform,ocr]'
+	$(INSTALL) -e '.[dev,platform,ocr,milvus]'
 	@touch $(VENV)/installed $@
 
 clean:

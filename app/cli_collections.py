@@ -10,9 +10,10 @@ import typer
 from rich.table import Table
 
 from app.cli_terminal import JsonOption, err, out, print_json, progress_bar
+from app.originals import Originals
 from app.services import open_collections, open_embedder, open_embeddings, open_weights
 from app.settings import load_settings
-from ingest.collections import CollectionFacts, Collections
+from ingest.collections import CollectionFacts, CollectionSet
 from ingest.errors import CollectionError
 
 collections = typer.Typer(
@@ -22,7 +23,7 @@ NameArgument = Annotated[str, typer.Argument(help="The collection")]
 YesOption = Annotated[bool, typer.Option("--yes", "-y", help="Do not ask")]
 
 
-def _open() -> Collections:
+def _open() -> CollectionSet:
     settings = load_settings()
     return open_collections(settings, open_weights(settings))
 
@@ -44,7 +45,7 @@ def list_collections(as_json: JsonOption = False) -> None:
         raise typer.Exit(1)
 
 
-def _described(opened: Collections) -> tuple[list[CollectionFacts], dict[str, str]]:
+def _described(opened: CollectionSet) -> tuple[list[CollectionFacts], dict[str, str]]:
     """Those that can be used, and what is wrong with the others."""
     facts, unusable = [], {}
     for name in opened.names():
@@ -81,11 +82,12 @@ def create(name: NameArgument) -> None:
 
 @collections.command()
 def delete(name: NameArgument, yes: YesOption = False) -> None:
-    """Delete a collection's index; your documents stay where they are."""
+    """Delete a collection's index, and what was uploaded into it; other documents stay where they are."""
     opened = _open()
     if opened.exists(name) and not yes:
         typer.confirm(f"Delete the index of {name!r}?", abort=True, err=True)
     opened.delete(name)
+    Originals(load_settings().data_dir).remove_collection(name)
     err.print(f"{name} is deleted", markup=False)
 
 
@@ -158,8 +160,10 @@ def restore(
     err.print(f"{name} is restored from {file}", markup=False)
 
 
-def size(count: int) -> str:
-    """Bytes for people."""
+def size(count: int | None) -> str:
+    """Bytes for people; nothing where nobody knows."""
+    if count is None:
+        return ""
     amount = float(count)
     for unit in ("B", "KB", "MB"):
         if amount < 1000:

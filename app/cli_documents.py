@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Table
 
 from app.cli_terminal import CollectionOption, JsonOption, err, out, print_json
+from app.documents import described
+from app.originals import Originals
 from app.services import open_collections, open_weights
 from app.settings import load_settings
 from ingest.collections import chosen
-from ingest.stores.port import KnowledgeStore, StoredDocument
+from ingest.stores.port import KnowledgeStore
 
 documents = typer.Typer(help="The documents of a collection: list, show, delete", no_args_is_help=True)
 DocumentArgument = Annotated[str, typer.Argument(help="A document's id, or what it is called in `documents list`")]
@@ -59,23 +61,16 @@ def delete(
     collection: CollectionOption = "default",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask")] = False,
 ) -> None:
-    """Take a document out of a collection; the file stays where it is, and comes back when it is ingested again."""
+    """
+    Take a document out of a collection.
+
+    A file stays where it is, and comes back when it is ingested again; what was uploaded is removed.
+    """
     store = _open(collection)
     found = chosen(store, document)
     if not yes:
         typer.confirm(f"Take {found.source!r} out of {collection!r}?", abort=True, err=True)
     with store.writing() as change:
         change.forget.append(found.id)
+    Originals(load_settings().data_dir).remove(collection, found)
     err.print(f"{found.source} is no longer in {collection}", markup=False)
-
-
-def described(document: StoredDocument, chunks: int) -> dict[str, Any]:
-    """A document as programs see it."""
-    return {
-        "id": document.id,
-        "source": document.source,
-        "sources": [source.name for source in document.sources],
-        "title": document.title,
-        "chunks": chunks,
-        "labels": dict(document.labels),
-    }

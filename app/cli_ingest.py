@@ -15,8 +15,9 @@ from rich.table import Table
 
 from app.cli_terminal import CollectionOption, JsonOption, err, print_json, progress_bar
 from app.ingestion import Ingestion, Wishes, web_listing
+from app.labels import InvalidLabels, check_name
 from app.settings import Settings, load_settings
-from ingest.documents import ChunkMetadata, IngestReport
+from ingest.documents import IngestReport
 from ingest.errors import IngestError
 from ingest.files import list_files
 from ingest.loaders.table import readable_kinds
@@ -95,13 +96,12 @@ def _labels(given: Sequence[str]) -> dict[str, Any]:
         name, equals, value = one.partition("=")
         if not (name.isidentifier() and equals and value):
             raise typer.BadParameter(f"{one!r} is no NAME=VALUE", param_hint="--label")
-        if name in _OWN_NAMES:
-            raise typer.BadParameter(f"{name!r} is a word that larkwise uses itself", param_hint="--label")
+        try:
+            check_name(name)
+        except InvalidLabels as error:
+            raise typer.BadParameter(str(error), param_hint="--label") from error
         labels.setdefault(name, []).append(value)
     return {name: values if len(values) > 1 else values[0] for name, values in labels.items()}
-
-
-_OWN_NAMES = frozenset({*ChunkMetadata.__annotations__, "member", "crawl"})
 
 
 def show(report: IngestReport, *, as_json: bool) -> None:

@@ -26,5 +26,12 @@ def _services(request: Request) -> Services:
     return services_of(request.app)
 
 
+def _editor(caller: Annotated[str, Depends(caller_of)]) -> str:
+    """The one place that decides who may change collections: everybody who may ask."""
+    return caller
+
+
 ServicesOf = Annotated[Services, Depends(_services)]
 CallerOf = Annotated[str, Depends(caller_of)]
+EditorOf = Annotated[str, Depends(_editor)]
+"""The caller, who may change what the collections hold."""

@@ -16,9 +16,13 @@ from pydantic import BaseModel
 from starlette.exceptions import HTTPException as StarletteHTTPException
 from starlette.types import Scope
 
+from app.jobs import JobConflict, UnknownJob
 from app.keys import Unauthorized
+from app.labels import InvalidLabels
 from app.observability import request_id_of
+from app.originals import OriginalMissing
 from app.rates import TooManyRequests
+from app.uploads import InvalidUpload, UnsupportedUpload, UploadTooLarge
 from chains import errors as chain_errors
 from ingest import errors as ingest_errors
 from models import errors as model_errors
@@ -46,6 +50,10 @@ class UnknownAnswer(Exception):
 
 class UnknownModelId(Exception):
     """A client of /v1 names a model that is not served."""
+
+
+class InvalidCursor(Exception):
+    """It does not come from the page before."""
 
 
 class NotReady(Exception):
@@ -98,10 +106,24 @@ _TABLE: dict[type[Exception], _Status] = {
     model_errors.EngineFailed: _Status(500, "model_failed"),
     ingest_errors.InvalidCollectionName: _Status(400, "bad_parameter"),
     ingest_errors.UnknownCollection: _Status(404, "unknown_collection"),
+    ingest_errors.UnknownDocument: _Status(404, "unknown_document"),
+    ingest_errors.CollectionExists: _Status(409, "collection_exists"),
     ingest_errors.CollectionBusy: _Status(503, "collection_busy", 5),
     ingest_errors.EmbeddingMismatch: _Status(409, "embedding_mismatch"),
     ingest_errors.CollectionCorrupt: _Status(500, "collection_corrupt"),
+    ingest_errors.StoreUnavailable: _Status(503, "store_unavailable", 5),
+    ingest_errors.ChunkTooLarge: _Status(413, "too_large"),
+    ingest_errors.NotSupported: _Status(400, "not_supported"),
+    ingest_errors.InvalidFilter: _Status(400, "bad_parameter"),
     ingest_errors.StorageFull: _Status(503, "storage_full", 60),
+    InvalidUpload: _Status(400, "bad_parameter"),
+    InvalidLabels: _Status(400, "bad_parameter"),
+    InvalidCursor: _Status(400, "bad_parameter"),
+    UploadTooLarge: _Status(413, "too_large"),
+    UnsupportedUpload: _Status(415, "unsupported_type"),
+    OriginalMissing: _Status(404, "no_original"),
+    UnknownJob: _Status(404, "unknown_job"),
+    JobConflict: _Status(409, "conflict"),
     Unauthorized: _Status(401, "unauthorized"),
     TooManyRequests: _Status(429, "too_many_requests"),
     UnknownAnswer: _Status(404, "unknown_answer"),
@@ -129,11 +151,15 @@ _OPENAI_TYPES = {
     404: "not_found_error",
     429: "rate_limit_error",
 }
-RESPONSES: dict[int | str, dict[str, object]] = {
-    status: {"model": ErrorBody, "description": HTTPStatus(status).phrase}
-    for status in (400, 401, 404, 408, 429, 500, 503)
-}
-"""For the OpenAPI document of our own routes."""
+
+
+def responses(*statuses: int) -> dict[int | str, dict[str, object]]:
+    """For the OpenAPI document."""
+    return {status: {"model": ErrorBody, "description": HTTPStatus(status).phrase} for status in statuses}
+
+
+RESPONSES = responses(400, 401, 404, 408, 429, 500, 503)
+"""Of our own routes."""
 
 
 def problem_of(error: Exception) -> Problem:

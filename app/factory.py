@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from fastapi.middleware.cors import CORSMiddleware
 from fastapi.middleware.gzip import GZipMiddleware
 from fastapi_offline import FastAPIOffline
+from starlette.middleware.gzip import DEFAULT_EXCLUDED_CONTENT_TYPES
 
 from app import errors, serving
 from app.conversations import remembering
@@ -17,7 +18,7 @@ from app.loading import Failed, loading
 from app.metrics import Metrics
 from app.observability import RequestLog
 from app.rates import open_rates
-from app.routes import feedback, generate, health, openai, stop
+from app.routes import collections, documents, feedback, generate, health, jobs, openai, stop
 from app.security import Doorkeeper
 from app.services import Services, chain_specs, engine_load
 from app.settings import Settings
@@ -27,11 +28,22 @@ from models.engine.requests import EngineLoad
 
 _GZIP_FROM = 1000
 """Bytes; smaller answers grow when they are packed."""
+_NEVER_GZIP = (*DEFAULT_EXCLUDED_CONTENT_TYPES, "application/octet-stream")
+"""Originals too: they may be large, are often packed already, and can be fetched in ranges."""
 _DESCRIPTION = (
     "Answers questions from your own documents with a model on this machine. "
     'Errors are `{"error": {"code", "message", "request_id"}}`.'
 )
-_ROUTERS = (health.router, generate.router, openai.router, stop.router, feedback.router)
+_ROUTERS = (
+    health.router,
+    generate.router,
+    openai.router,
+    stop.router,
+    feedback.router,
+    collections.router,
+    documents.router,
+    jobs.router,
+)
 
 
 def create_app(settings: Settings, *, services: Services | None = None, failed: Failed | None = None) -> FastAPI:
@@ -84,7 +96,7 @@ def _add_middleware(app: FastAPI, settings: Settings, draining: Draining, metric
     app.add_middleware(
         Doorkeeper, settings=settings, services=lambda: services_of(app), rates=open_rates(settings.redis_url)
     )
-    app.add_middleware(GZipMiddleware, minimum_size=_GZIP_FROM)
+    app.add_middleware(GZipMiddleware, minimum_size=_GZIP_FROM, exclude_content_types=_NEVER_GZIP)
     if settings.cors_origins:
         app.add_middleware(
             CORSMiddleware, allow_origins=list(settings.cors_origins), allow_methods=["*"], allow_headers=["*"]

@@ -10,7 +10,7 @@ from typing import Any
 from app.services import open_collections, open_embedder, open_weights, splitter_settings
 from app.settings import Settings, SettingsError
 from ingest import pipeline
-from ingest.collections import Collections
+from ingest.collections import CollectionSet
 from ingest.documents import IngestReport
 from ingest.files import list_files
 from ingest.origins import Listing
@@ -33,10 +33,14 @@ class Ingestion:
     def __init__(self, settings: Settings, *, progress: Progress) -> None:
         self._settings = settings
         self.progress = progress
-        self.collections: Collections = open_collections(settings, open_weights(settings, progress=progress))
+        self.collections: CollectionSet = open_collections(settings, open_weights(settings, progress=progress))
 
-    def run(self, listing: Listing, collection: str, wishes: Wishes) -> IngestReport:
+    def run(
+        self, listing: Listing, collection: str, wishes: Wishes, *, each: pipeline.Progress | None = None
+    ) -> IngestReport:
         """
+        `each` is told of every document, instead of `progress`.
+
         Raises:
             IngestError: nothing more could be done; a single document that cannot be read is in the report instead.
         """
@@ -47,7 +51,7 @@ class Ingestion:
             listing,
             IngestOptions(splitter_settings(self._settings), wishes.labels, wishes.prune),
             open_embedder(self._settings, store.embeddings),
-            progress=lambda _, done, total: self.progress(what, done, total),
+            progress=each or (lambda _, done, total: self.progress(what, done, total)),
         )
 
 

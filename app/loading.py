@@ -15,6 +15,7 @@ from app.database import DatabaseUnavailable, open_database
 from app.keys import Keys, KeysMissing
 from app.settings import Settings, SettingsError, is_loopback
 from app.shared import shared_services
+from app.supervisor import supervising
 from chains.errors import ChainError
 from ingest.errors import IngestError
 from models.engine.requests import Observer
@@ -57,7 +58,9 @@ async def _open(
     try:
         await check_doors(settings)
         warn_of_open_doors(settings)
-        app.state.services = await closing.enter_async_context(shared_services(settings, observer=observer))
+        services = await closing.enter_async_context(shared_services(settings, observer=observer))
+        await closing.enter_async_context(supervising(services, is_over=lambda: app.state.draining.has_begun))
+        app.state.services = services
     except EXPECTED as error:
         failed(str(error))
     except Exception:  # the top of a task: an error of ours must end the process as well

@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from prometheus_client import CollectorRegistry, Counter, GCCollector, Histogram, PlatformCollector, ProcessCollector
 from prometheus_client.core import GaugeMetricFamily, Metric
@@ -70,9 +70,9 @@ class Metrics:
         if facts.first_token_s is not None:
             self._first.observe(facts.first_token_s)
 
-    def page(self) -> bytes:
-        """The text that Prometheus reads."""
-        return generate_latest(self.registry)
+    def page(self, jobs: Mapping[str, int] | None = None) -> bytes:
+        """The text that Prometheus reads; `jobs` says how many there are of each status."""
+        return generate_latest(self.registry) + generate_latest(_Jobs(jobs or {}))
 
 
 class _Speed:
@@ -113,6 +113,21 @@ class _Gauges(Collector):
         yield _gauge("larkwise_model_loaded", "1 when the model can answer", self._is_ready())
         if (load := self._load()) is not None:
             yield from _engine_gauges(load)
+
+
+class _Jobs(CollectorRegistry):
+    """A registry of its own: what it holds comes with the call."""
+
+    def __init__(self, jobs: Mapping[str, int]) -> None:
+        super().__init__()
+        self._jobs = jobs
+
+    def collect(self) -> Iterator[Metric]:
+        if self._jobs:
+            gauge = GaugeMetricFamily("larkwise_jobs", "Uploads that are indexed, by their state", labels=["status"])
+            for status, count in self._jobs.items():
+                gauge.add_metric([status], count)
+            yield gauge
 
 
 def _engine_gauges(load: EngineLoad) -> Iterator[Metric]:

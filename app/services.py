@@ -16,12 +16,14 @@ from langchain_core.embeddings import Embeddings
 from langchain_core.language_models import BaseChatModel
 
 from app.database import Database, open_database
+from app.jobs import Jobs
 from app.keys import Keys
+from app.originals import Originals
 from app.running import RunningAnswers
 from app.settings import Settings
 from chains.built_in import BUILT_IN
 from chains.registry import Chain, ChainSpec, Parts, load_chains
-from ingest.collections import Collections, EmbeddingModel
+from ingest.collections import Collections, CollectionSet, EmbeddingModel
 from ingest.embedding import Embedder, EmbedInProcesses
 from ingest.splitter import SplitterSettings
 from models.engine.requests import EngineLoad, NobodyWatches, Observer
@@ -40,12 +42,14 @@ class Services:
     settings: Settings
     model: BaseChatModel
     embedding: Embeddings
-    collections: Collections
+    collections: CollectionSet
     database: Database
     keys: Keys
     specs: Mapping[str, ChainSpec]
     chains: Mapping[str, Chain]
     running: RunningAnswers
+    jobs: Jobs
+    originals: Originals
 
 
 @asynccontextmanager
@@ -65,7 +69,9 @@ async def open_services(
         closing.push_async_callback(database.close)
         embedding = await asyncio.to_thread(open_embeddings, settings.embedding_model, weights)
         fingerprint = await asyncio.to_thread(weights.fingerprint, settings.embedding_model)
-        collections = _collections(settings, EmbeddingModel(embedding, settings.embedding_model, fingerprint))
+        model_of = EmbeddingModel(embedding, settings.embedding_model, fingerprint)
+        collections = await asyncio.to_thread(_collections, settings, model_of)
+        closing.callback(collections.close)
         model = await asyncio.to_thread(open_model, settings, weights, observer)
         closing.push_async_callback(close_model, settings, model)
         parts = Parts(model=model, collection=collections.open)
@@ -79,6 +85,8 @@ async def open_services(
             specs=specs,
             chains={name: spec.build(parts) for name, spec in specs.items()},
             running=RunningAnswers(),
+            jobs=Jobs(database),
+            originals=Originals(settings.data_dir),
         )
 
 
@@ -102,17 +110,26 @@ def open_weights(settings: Settings, *, progress: Progress = no_progress) -> Wei
     )
 
 
-def open_collections(settings: Settings, weights: WeightsStore) -> Collections:
+def open_collections(settings: Settings, weights: WeightsStore) -> CollectionSet:
     """
     Raises:
         WeightsError: the embedding model cannot be had.
+        StoreUnavailable: the server that holds the collections does not answer.
     """
     name = settings.embedding_model
     return _collections(settings, EmbeddingModel(open_embeddings(name, weights), name, weights.fingerprint(name)))
 
 
-def _collections(settings: Settings, model: EmbeddingModel) -> Collections:
-    return Collections(settings.data_dir / "collections", model, index=settings.faiss_index)
+def _collections(settings: Settings, model: EmbeddingModel) -> CollectionSet:
+    if settings.vector_store == "faiss":
+        return Collections(settings.data_dir / "collections", model, index=settings.faiss_index)
+    from ingest.milvus_collections import MilvusCollections
+    from ingest.stores.milvus_connection import MilvusConnection
+
+    settings.data_dir.mkdir(parents=True, exist_ok=True)
+    uri = settings.milvus_uri or str(settings.data_dir / "milvus.db")
+    connection = MilvusConnection(uri, token=settings.milvus_token.get_secret_value())
+    return MilvusCollections(connection, model)
 
 
 def open_embedder(settings: Settings, embeddings: Embeddings) -> Embedder:
@@ -264,14 +281,25 @@ def prepare(name: str, settings: Settings, weights: WeightsStore) -> Path:
 
 
 def model_folder(settings: Settings, weights: WeightsStore) -> Path:
-    """The model's files in the form in which they are loaded."""
-    from models.conversion import ready_model_folder
-    from models.loading import usable_quantization
+    """
+    The model's files in the form in which they are loaded.
 
-    wanted = settings.llm_quantization if settings.llm_provider == "local" else "none"
-    return ready_model_folder(
-        weights, settings.llm_model, quantization=usable_quantization(wanted), progress=weights.progress
-    )
+    Raises:
+        WeightsError: they cannot be had, or not be brought into it.
+    """
+    from models.conversion import ready_model_folder
+    from models.loading import is_int8_fast, usable_quantization
+
+    ready = functools.partial(ready_model_folder, weights, settings.llm_model, progress=weights.progress)
+    if settings.llm_provider != "local" or settings.llm_quantization == "none":
+        return ready(quantization="none")
+    if settings.llm_quantization == "int8":
+        return ready(quantization=usable_quantization("int8"))
+    try:
+        return ready(quantization="int8" if is_int8_fast() else "none")
+    except WeightsInvalid as error:  # not of a type that can be converted
+        logger.info("the model stays as it is: %s", error)
+        return ready(quantization="none")
 
 
 def gguf_file(name: str, weights: WeightsStore) -> Path:

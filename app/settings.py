@@ -85,8 +85,11 @@ class Settings(BaseSettings):
         description="With `openai`: the server's address up to and with `/v1`, for example http://127.0.0.1:8001/v1",
     )
     llm_api_key: SecretStr = Field(SecretStr(""), description="With `openai`: the key, where the server wants one")
-    llm_quantization: Literal["none", "int8"] = Field(
-        "none", description="With `local` on a CPU: `int8` halves memory and shortens each step; converted once"
+    llm_quantization: Literal["auto", "none", "int8"] = Field(
+        "auto",
+        description="With `local` on a CPU: `int8` needs two fifths less memory and shortens each step by more than "
+        "half, converted once; `auto` takes it where the processor is fast at it (VNNI) and the model is of a type "
+        "that can be converted, else `none`",
     )
     llm_max_running: int = Field(8, ge=1, le=256, description="With `local`: completions that share each step")
     llm_max_waiting: int = Field(
@@ -107,6 +110,17 @@ class Settings(BaseSettings):
     )
     chunk_size: int = Field(500, ge=50, le=8000, description="Characters of a chunk")
     chunk_overlap: int = Field(50, ge=0, le=4000, description="Characters that neighbouring chunks share")
+    vector_store: Literal["faiss", "milvus"] = Field(
+        "faiss",
+        description="Where collections are: `faiss` is files below DATA_DIR, for one machine; `milvus` a server that "
+        "several machines share, see MILVUS_URI, with the extra `milvus`",
+    )
+    milvus_uri: str = Field(
+        "",
+        description="With `milvus`: the server's address, for example http://milvus:19530; a path that ends in `.db` "
+        "is Milvus Lite, for one process (so without uploads over HTTP); DATA_DIR/milvus.db where it is not set",
+    )
+    milvus_token: SecretStr = Field(SecretStr(""), description="With `milvus`: `user:password`, or a key")
     faiss_index: Literal["rabitq", "flat", "sq8", "ivf", "hnsw"] = Field(
         "rabitq",
         description="How 50,000 chunks and more are searched; fewer are always compared one by one. `rabitq` looks at "
@@ -120,6 +134,12 @@ class Settings(BaseSettings):
     )
     ingest_processes: int | None = Field(
         None, ge=1, le=64, description="Processes that embed documents; one for each core where it is not set"
+    )
+    upload_max_file_mb: int = Field(200, ge=1, le=200, description="Megabytes that one uploaded file may have")
+    upload_max_mb: int = Field(500, ge=1, description="Megabytes that all files of one upload may have")
+    upload_max_files: int = Field(200, ge=1, le=10_000, description="Files that one upload may have")
+    ingest_wait_s: float = Field(
+        300, ge=0, description="Seconds that an uploaded document waits while something else writes to its collection"
     )
     queue_timeout_s: float = Field(60, gt=0, description="Seconds that a request may wait before work on it begins")
     first_token_timeout_s: float = Field(60, gt=0, description="Seconds from there to the answer's first token")
@@ -142,7 +162,7 @@ class Settings(BaseSettings):
     )
     database_url: str = Field(
         "",
-        description="SQLAlchemy URL of the database for answers, sessions and feedback; "
+        description="SQLAlchemy URL of the database for answers, sessions, feedback, keys and jobs; "
         "a SQLite file below DATA_DIR where it is not set",
         repr=False,  # it may hold a password
     )

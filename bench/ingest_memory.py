@@ -27,7 +27,21 @@ from ingest.origins import Listing
 from ingest.pipeline import IngestOptions, ingest
 from ingest.stores.faiss import FaissStore
 
-_WORDS = "the valve of pump is changed when its pressure falls below the limit that table gives for water".split()
+_WORDS = (
+    "the",
+    "valve",
+    "pump",
+    "is",
+    "changed",
+    "when",
+    "its",
+    "pressure",
+    "falls",
+    "below",
+    "limit",
+    "table",
+    "gives",
+)
 _IDEOGRAPHS = "年假报销温度网关证明设备说明书中的阀门在压力低于限值时更换请按照表格操作并记录结果以便复查"
 
 
@@ -61,7 +75,7 @@ class Made:
         return self.source
 
     def read(self) -> bytes:
-        chance = random.Random(self.number)  # noqa: S311 - the same text every time
+        chance = random.Random(self.number)
         lines, size = [f"# Document {self.number}"], 0
         while size < 1_000_000:
             words = [*chance.choices(_WORDS, k=60), "".join(chance.choices(_IDEOGRAPHS, k=60)), str(chance.random())]

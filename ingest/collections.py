@@ -6,6 +6,7 @@ import re
 import shutil
 import sqlite3
 import threading
+from abc import ABC, abstractmethod
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
@@ -14,7 +15,14 @@ from filelock import FileLock, Timeout
 from langchain_core.embeddings import Embeddings
 
 from ingest.embedding import Embedder
-from ingest.errors import CollectionBusy, CollectionExists, InvalidCollectionName, UnknownCollection, UnknownDocument
+from ingest.errors import (
+    CollectionBusy,
+    CollectionExists,
+    InvalidCollectionName,
+    NotSupported,
+    UnknownCollection,
+    UnknownDocument,
+)
 from ingest.stores import backup as backups
 from ingest.stores import upkeep
 from ingest.stores.catalogue import DATABASE, Catalogue, facts_of
@@ -38,7 +46,11 @@ class EmbeddingModel:
 
 @dataclass(frozen=True, slots=True)
 class CollectionFacts:
-    """What a collection is; `bytes` on the disk, `index` as large segments are searched now, "exact" where none is."""
+    """
+    What a collection is.
+
+    `bytes` are on this disk, where it is there; `index` is how large segments are searched, "exact" where none is.
+    """
 
     name: str
     documents: int
@@ -50,7 +62,7 @@ class CollectionFacts:
     chunk_size: int | None
     chunk_overlap: int | None
     index: str
-    bytes: int
+    bytes: int | None
 
 
 def any_documents(root: Path) -> bool:
@@ -65,8 +77,105 @@ def any_documents(root: Path) -> bool:
     return False
 
 
-class Collections:
-    """Opens each collection once; safe under concurrent calls."""
+class CollectionSet(ABC):
+    """The collections of one place, whichever engine holds them; safe under concurrent calls."""
+
+    @abstractmethod
+    def names(self) -> list[str]:
+        """In alphabetical order."""
+
+    @abstractmethod
+    def exists(self, name: str) -> bool:
+        """
+        Raises:
+            InvalidCollectionName: no collection can have this name.
+        """
+
+    @abstractmethod
+    def create(self, name: str) -> KnowledgeStore:
+        """The collection, which is made where it is not there yet."""
+
+    @abstractmethod
+    def describe(self, name: str) -> CollectionFacts:
+        """
+        Raises:
+            UnknownCollection: there is none of this name.
+        """
+
+    @abstractmethod
+    def delete(self, name: str) -> None:
+        """
+        Also of a collection that is corrupt or was made with another embedding model.
+
+        Raises:
+            UnknownCollection: there is none of this name.
+            CollectionBusy: another process is writing to it.
+        """
+
+    def open(self, name: str) -> KnowledgeStore:
+        """
+        Raises:
+            UnknownCollection: there is none of this name.
+            CollectionError: it cannot be used.
+        """
+        if not self.exists(name):
+            raise UnknownCollection(name, self.names())
+        return self.create(name)
+
+    @abstractmethod
+    def close(self) -> None:
+        """Let go of what holds the collections; searches and changes come to nothing afterwards."""
+
+    def copy(self, name: str, new: str) -> None:
+        """
+        Raises:
+            UnknownCollection, CollectionExists: there is none of this name, or already one of the new.
+            CollectionError: it cannot be read, or the copy not be written.
+            NotSupported: the engine has no copies; as with each of the following.
+        """
+        raise NotSupported(_OF_ANOTHER_ENGINE.format("copy"))
+
+    def backup(self, name: str, file: Path) -> int:
+        """One file with the whole collection; its size in bytes. Raises as `ingest.stores.backup.backup`."""
+        raise NotSupported(_OF_ANOTHER_ENGINE.format("backup"))
+
+    def restore(self, file: Path, name: str) -> None:
+        """
+        Raises:
+            CollectionExists: there is one of this name: nothing is replaced.
+            InvalidBackup: the file is none, or damaged.
+        """
+        raise NotSupported(_OF_ANOTHER_ENGINE.format("restore"))
+
+    def verify(self, name: str) -> list[str]:
+        """Every fault of a collection, in words; none where it is whole."""
+        raise NotSupported(_OF_ANOTHER_ENGINE.format("verify"))
+
+    def repair(self, name: str, *, progress: Progress) -> Repaired:
+        """Make again what can be made from its texts; raises as `ingest.stores.upkeep.repair`."""
+        raise NotSupported(_OF_ANOTHER_ENGINE.format("repair"))
+
+    def reembed(self, name: str, *, embedder: Embedder, progress: Progress) -> None:
+        """
+        All vectors anew with the model of these collections, whichever made those that are there.
+
+        `embedder` uses the same model. The old ones are searched until the last is made.
+
+        Raises:
+            CollectionError, EmbeddingFailed: nothing has changed.
+        """
+        raise NotSupported(_OF_ANOTHER_ENGINE.format("reembed"))
+
+
+_OF_ANOTHER_ENGINE = "`{}` is for collections on FAISS: use the tools of the server that holds these"
+
+
+class Collections(CollectionSet):
+    """
+    On FAISS, below one folder; opens each once.
+
+    Verifying, repairing, copies and backups raise as `ingest.stores.upkeep` and `ingest.stores.backup` say.
+    """
 
     def __init__(self, root: Path, embedding: EmbeddingModel, *, index: Kind = "rabitq") -> None:
         self._root = root
@@ -75,30 +184,22 @@ class Collections:
         self._open: dict[str, FaissStore] = {}
         self._opening = threading.Lock()
 
+    def close(self) -> None:
+        self._open.clear()
+
     def names(self) -> list[str]:
-        """In alphabetical order."""
         return sorted(folder.parent.name for folder in self._root.glob(f"*/{DATABASE}"))
 
     def exists(self, name: str) -> bool:
-        """
-        Raises:
-            InvalidCollectionName: no collection can have this name.
-        """
         return (self._folder(name) / DATABASE).exists()
 
     def open(self, name: str) -> FaissStore:
-        """
-        Raises:
-            UnknownCollection: there is none of this name.
-            CollectionError: it cannot be used; see `FaissStore`.
-        """
         if not self.exists(name):
             self._open.pop(name, None)
             raise UnknownCollection(name, self.names())
         return self.create(name)
 
     def create(self, name: str) -> FaissStore:
-        """The collection, which is made where it is not there yet."""
         folder = self._folder(name)
         with self._opening:
             if name not in self._open or not (folder / DATABASE).exists():  # another process may have deleted it
@@ -112,10 +213,6 @@ class Collections:
             return self._open[name]
 
     def describe(self, name: str) -> CollectionFacts:
-        """
-        Raises:
-            UnknownCollection: there is none of this name.
-        """
         store = self.open(name)
         facts = store.facts()
         kinds = sorted({one.coarse_kind for one in store.segments() if one.coarse_kind})
@@ -127,20 +224,13 @@ class Collections:
             embedding_hash=facts.get("embedding_hash", ""),
             dimension=int(facts["dimension"]),
             generation=int(facts["generation"]),
-            chunk_size=_number(facts.get("chunk_size")),
-            chunk_overlap=_number(facts.get("chunk_overlap")),
+            chunk_size=number_or_none(facts.get("chunk_size")),
+            chunk_overlap=number_or_none(facts.get("chunk_overlap")),
             index=", ".join(kinds) or "exact",
             bytes=sum(path.stat().st_size for path in store.folder.iterdir() if path.is_file()),
         )
 
     def delete(self, name: str) -> None:
-        """
-        Also of a collection that is corrupt or was made with another embedding model.
-
-        Raises:
-            UnknownCollection: there is none of this name.
-            CollectionBusy: another process is writing to it.
-        """
         if not self.exists(name):
             raise UnknownCollection(name, self.names())
         folder = self._folder(name)
@@ -153,43 +243,22 @@ class Collections:
             raise CollectionBusy(f"another process is writing to the collection {name!r}: try again") from error
 
     def copy(self, name: str, new: str) -> None:
-        """
-        Raises:
-            UnknownCollection, CollectionExists: there is none of this name, or already one of the new.
-            CollectionError: it cannot be read, or the copy not be written.
-        """
         store = self.open(name)
         backups.copy(store, self._new_folder(new))
 
     def backup(self, name: str, file: Path) -> int:
-        """One file with the whole collection; its size in bytes. Raises as `ingest.stores.backup.backup`."""
         return backups.backup(self.open(name), file)
 
     def restore(self, file: Path, name: str) -> None:
-        """
-        Raises:
-            CollectionExists: there is one of this name: nothing is replaced.
-            InvalidBackup: the file is none, or damaged.
-        """
         backups.restore(file, self._new_folder(name))
 
     def verify(self, name: str) -> list[str]:
-        """Every fault of a collection, in words; none where it is whole."""
         return upkeep.verify(self.open(name))
 
     def repair(self, name: str, *, progress: Progress) -> Repaired:
-        """Make again what can be made from its texts; raises as `ingest.stores.upkeep.repair`."""
         return upkeep.repair(self.open(name), progress=progress)
 
     def reembed(self, name: str, *, embedder: Embedder, progress: Progress) -> None:
-        """
-        All vectors anew with the model of these collections, whichever made those that are there.
-
-        `embedder` uses the same model. The old ones are searched until the last is made.
-
-        Raises:
-            CollectionError, EmbeddingFailed: nothing has changed.
-        """
         if not self.exists(name):
             raise UnknownCollection(name, self.names())
         folder, model = self._folder(name), self._embedding
@@ -214,8 +283,7 @@ class Collections:
             self._open[name] = fresh
 
     def _folder(self, name: str) -> Path:
-        if not _NAME.fullmatch(name):
-            raise InvalidCollectionName(name)
+        check_name(name)
         return self._root / name
 
     def _new_folder(self, name: str) -> Path:
@@ -239,5 +307,15 @@ def chosen(store: KnowledgeStore, named: str) -> StoredDocument:
     return called[0]
 
 
-def _number(text: str | None) -> int | None:
+def check_name(name: str) -> None:
+    """
+    Raises:
+        InvalidCollectionName: no collection can have this name.
+    """
+    if not _NAME.fullmatch(name):
+        raise InvalidCollectionName(name)
+
+
+def number_or_none(text: str | None) -> int | None:
+    """Of a manifest's value."""
     return int(text) if text else None

@@ -22,6 +22,9 @@ IngestError
     ├── InvalidFilter        a search asks for what cannot be asked
     ├── NotSupported         the engine behind the collection cannot do it
     ├── InvalidBackup        a file is no backup of a collection, or is damaged
+    ├── StoreUnavailable     the server that holds the collections does not answer
+    │   └── MilvusNotInstalled
+    ├── ChunkTooLarge        a chunk is larger than the server takes
     └── StorageFull          the disk is full, or not writable
 """
 
@@ -130,6 +133,21 @@ class NotSupported(CollectionError):
 
 class InvalidBackup(CollectionError):
     """The file is no backup of a collection, or is damaged."""
+
+
+class StoreUnavailable(CollectionError):
+    """The server that holds the collections cannot be reached, is not ready, or does not let us in."""
+
+
+class MilvusNotInstalled(StoreUnavailable):
+    """The packages of the extra "milvus" are missing."""
+
+    def __init__(self) -> None:
+        super().__init__("the vector store Milvus is not installed; `pip install 'larkwise[milvus]'` adds it")
+
+
+class ChunkTooLarge(CollectionError):
+    """A chunk's text or metadata is larger than a field of Milvus may be."""
 
 
 class StorageFull(CollectionError):

@@ -73,6 +73,12 @@ def load_local_chat_model(
     )
 
 
+def is_int8_fast() -> bool:
+    """Whether INT8 was measured to pay on a processor like this one: an x86 with VNNI, and no GPU that does it all."""
+    has_vnni = getattr(torch.cpu, "_is_vnni_supported", lambda: False)
+    return not torch.cuda.is_available() and "fbgemm" in torch.backends.quantized.supported_engines and bool(has_vnni())
+
+
 def usable_quantization(wanted: Quantization) -> Quantization:
     """What of it this machine's device can use: INT8 is for CPUs, and with CUDA the 16-bit model is loaded."""
     if wanted == "int8" and torch.cuda.is_available():

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
+from collections.abc import Mapping
+from contextlib import suppress
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, FastAPI, Request, Response
@@ -12,9 +14,9 @@ from starlette.concurrency import run_in_threadpool
 from app.dependencies import services_of
 from app.errors import RESPONSES, NotReady
 from app.metrics import CONTENT_TYPE
-from app.services import engine_load
+from app.services import Services, engine_load
 from app.version import VERSION
-from ingest.collections import Collections
+from ingest.collections import CollectionSet
 from ingest.errors import CollectionError
 from models.chat import LocalChatModel
 
@@ -74,7 +76,7 @@ async def ready(app: AppOf) -> dict[str, Any]:
     return state if load is None else state | {"engine": dataclasses.asdict(load)}
 
 
-def _checked(collections: Collections) -> tuple[list[str], dict[str, str]]:
+def _checked(collections: CollectionSet) -> tuple[list[str], dict[str, str]]:
     """Those that can be used, and what is wrong with the others."""
     usable, unusable = [], {}
     for name in collections.names():
@@ -88,6 +90,12 @@ def _checked(collections: Collections) -> tuple[list[str], dict[str, str]]:
 
 
 @router.get("/metrics", response_class=Response)
-def metrics(app: AppOf) -> Response:
+async def metrics(app: AppOf) -> Response:
     """For Prometheus."""
-    return Response(app.state.metrics.page(), media_type=CONTENT_TYPE)
+    services: Services | None = app.state.services
+    jobs: Mapping[str, int] = {}
+    if services is not None:
+        with suppress(SQLAlchemyError):  # the other numbers are wanted all the more
+            jobs = await services.jobs.counts()
+    page = await run_in_threadpool(app.state.metrics.page, jobs)
+    return Response(page, media_type=CONTENT_TYPE)

@@ -32,11 +32,10 @@ from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.vectorstores.utils import maximal_marginal_relevance
 
-from ingest.errors import CollectionCorrupt, NotSupported
+from ingest.errors import CollectionCorrupt, NotSupported, StoreUnavailable
 from ingest.stores.filters import check_filter
 from ingest.stores.milvus_changes import Tables, carry_out, documents_in, plan
 from ingest.stores.milvus_connection import Consistency, MilvusConnection, Row
-from ingest.stores.milvus_errors import StoreUnavailable
 from ingest.stores.milvus_filters import among
 from ingest.stores.milvus_lease import Lease
 from ingest.stores.milvus_manifest import Manifest

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from ingest.errors import CollectionCorrupt
+from ingest.errors import CollectionCorrupt, StoreUnavailable
 from ingest.stores.milvus_connection import MilvusConnection
-from ingest.stores.milvus_errors import StoreUnavailable
 from ingest.stores.milvus_lease import Lease
 from ingest.stores.milvus_names import chunks_name, name_of, records_name
 

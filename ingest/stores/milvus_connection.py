@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, TypeAlias
 
-from ingest.errors import CollectionBusy, CollectionError
+from ingest.errors import CollectionBusy, CollectionError, MilvusNotInstalled, StoreUnavailable
 from ingest.stores.disk import storage_explained
-from ingest.stores.milvus_errors import MilvusNotInstalled, StoreUnavailable, explained
+from ingest.stores.milvus_errors import explained
 
 Row: TypeAlias = dict[str, Any]
 Consistency: TypeAlias = Literal["Strong", "Session", "Bounded", "Eventually"]

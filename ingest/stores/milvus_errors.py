@@ -1,11 +1,4 @@
-"""
-Milvus' exceptions as ours.
-
-CollectionError                (ingest.errors)
-├── StoreUnavailable           the server cannot be reached, is starting, or refuses us
-│   └── MilvusNotInstalled     the extra "milvus" is missing
-└── ChunkTooLarge              a text or its metadata is larger than a field of Milvus
-"""
+"""Milvus' exceptions as ours."""
 
 from __future__ import annotations
 
@@ -13,30 +6,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-from ingest.errors import CollectionBusy, CollectionCorrupt, CollectionError, StorageFull
-
-HOW_TO_INSTALL = "the vector store Milvus is not installed; `pip install 'larkwise[milvus]'` adds it"
+from ingest.errors import CollectionBusy, CollectionCorrupt, CollectionError, StorageFull, StoreUnavailable
 
 _RATE_LIMIT, _DENIED, _NOT_FOUND = 8, 9, 100
 _UNAVAILABLE_CODES = {2, 101, 106, 1401}
 """Service unavailable; collection not loaded, not fully loaded; credentials refused."""
 _UNAVAILABLE_WORDS = ("Fail connecting", "not ready", "Abnormal", "Retry timeout", "auth check failure", "not loaded")
 _NO_ROOM_WORDS = ("No space left", "disk quota", "quota exceeded", "quota exhausted", "Read-only file system")
-
-
-class StoreUnavailable(CollectionError):
-    """The server that holds the collections cannot be reached, is not ready, or does not let us in."""
-
-
-class MilvusNotInstalled(StoreUnavailable):
-    """The packages of the extra "milvus" are missing."""
-
-    def __init__(self) -> None:
-        super().__init__(HOW_TO_INSTALL)
-
-
-class ChunkTooLarge(CollectionError):
-    """A chunk's text or metadata is larger than a field of Milvus may be."""
 
 
 @contextmanager

@@ -8,8 +8,8 @@ from typing import Any
 
 from langchain_core.documents import Document
 
+from ingest.errors import ChunkTooLarge
 from ingest.stores.milvus_connection import Row
-from ingest.stores.milvus_errors import ChunkTooLarge
 from ingest.stores.milvus_filters import facets_of, permissions_of
 from ingest.stores.port import Source, StoredDocument
 

@@ -26,6 +26,7 @@ def settings(tmp_path_factory: pytest.TempPathFactory, cache_dir: Path) -> Setti
         cache_dir=cache_dir,
         offline=True,
         llm_model="smollm2-135m-instruct",
+        llm_quantization="none",
         llm_threads=1,
         answer_tokens=24,
         chains=("examples.echo_chain.echo:SPEC", "tests.app.endless:SPEC"),

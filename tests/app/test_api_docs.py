@@ -8,15 +8,19 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
+from filelock import FileLock
 
 from app.factory import create_app
+from app.ingestion import ingest_paths
 from app.settings import Settings
+from tests.app.conftest import DOCUMENTS
 from tests.app.servers import running, wait_until_ready
 from tests.app.test_keys import make_key
 
@@ -57,29 +61,52 @@ def examples(language: str) -> list[Any]:
     return [pytest.param(section, id=section.heading) for section in routes(PAGES[0]) if section.blocks(language)]
 
 
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A service that wants keys."""
+
+    url: str
+    key: str
+    settings: Settings
+
+    @contextmanager
+    def ready_for(self, section: Section) -> Iterator[None]:
+        """Only a job that waits can be cancelled."""
+        if section.heading != "DELETE /jobs/{job_id}":
+            yield
+            return
+        with FileLock(self.settings.data_dir / "jobs.lock"):
+            yield
+
+
 @pytest.fixture(scope="module")
-def example(ingested: Settings) -> Iterator[tuple[str, str]]:
-    """The address of a service that wants keys, and a key."""
-    settings = ingested.model_copy(update={"api_keys_required": True})
-    key = make_key(settings, "examples")
-    with running(create_app(settings)) as url:
+def example(settings: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Example]:
+    """With documents of its own: the examples change them."""
+    changes = {"api_keys_required": True, "data_dir": tmp_path_factory.mktemp("examples")}
+    mine = settings.model_copy(update=changes)
+    folder = tmp_path_factory.mktemp("documents")
+    for name, text in DOCUMENTS.items():
+        (folder / name).write_text(text, encoding="utf-8")
+    ingest_paths(mine, [folder], "default")
+    key = make_key(mine, "examples")
+    with running(create_app(mine)) as url:
         wait_until_ready(url)
-        yield url, key
+        yield Example(url, key, mine)
 
 
-def run(command: list[str], code: str, example: tuple[str, str]) -> str:
-    url, key = example
-    written = code.replace("http://localhost:8000", url).replace("lw_…", key)
-    done = subprocess.run([*command, written], capture_output=True, text=True, timeout=120, check=False)
+def run(command: list[str], section: Section, language: str, example: Example) -> str:
+    (code,) = section.blocks(language)
+    written = (preamble(language) + code).replace("http://localhost:8000", example.url).replace("lw_…", example.key)
+    with example.ready_for(section):
+        done = subprocess.run([*command, written], capture_output=True, text=True, timeout=120, check=False)
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip()
     return done.stdout
 
 
 @pytest.mark.parametrize("section", examples("bash"))
-def test_the_curl_examples_work_and_answer_as_the_page_says(section: Section, example: tuple[str, str]) -> None:
-    (code,) = section.blocks("bash")
-    output = run(["bash", "-euo", "pipefail", "-c"], preamble("bash") + code, example)
+def test_the_curl_examples_work_and_answer_as_the_page_says(section: Section, example: Example) -> None:
+    output = run(["bash", "-euo", "pipefail", "-c"], section, "bash", example)
     assert not output.startswith('{"error":')
     assert "\nevent: error" not in output
     for sample in section.blocks("json"):
@@ -87,17 +114,15 @@ def test_the_curl_examples_work_and_answer_as_the_page_says(section: Section, ex
 
 
 @pytest.mark.parametrize("section", examples("python"))
-def test_the_python_examples_work(section: Section, example: tuple[str, str]) -> None:
-    (code,) = section.blocks("python")
-    run([sys.executable, "-c"], preamble("python") + code, example)
+def test_the_python_examples_work(section: Section, example: Example) -> None:
+    run([sys.executable, "-c"], section, "python", example)
 
 
 @pytest.mark.skipif(NODE is None, reason="no node: the JavaScript examples are not run")
 @pytest.mark.parametrize("section", examples("javascript"))
-def test_the_javascript_examples_work(section: Section, example: tuple[str, str]) -> None:
+def test_the_javascript_examples_work(section: Section, example: Example) -> None:
     assert NODE
-    (code,) = section.blocks("javascript")
-    run([NODE, "--input-type=module", "--no-warnings", "-e"], preamble("javascript") + code, example)
+    run([NODE, "--input-type=module", "--no-warnings", "-e"], section, "javascript", example)
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
@@ -120,7 +145,7 @@ def test_every_route_has_an_example_in_each_language(page: Path) -> None:
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_status_is_explained(page: Path) -> None:
     text = page.read_text(encoding="utf-8")
-    for status in (400, 401, 403, 404, 408, 409, 413, 429, 500, 503):
+    for status in (400, 401, 403, 404, 408, 409, 413, 415, 429, 500, 503):
         assert f"| {status} |" in text
 
 
@@ -130,7 +155,8 @@ def test_both_pages_have_the_same_examples() -> None:
 
 
 @pytest.mark.parametrize(
-    "model", ["GenerateRequest", "ChatRequest", "EmbeddingRequest", "StopRequest", "FeedbackRequest"]
+    "model",
+    ["GenerateRequest", "ChatRequest", "EmbeddingRequest", "StopRequest", "FeedbackRequest", "CollectionRequest"],
 )
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_every_parameter_is_in_its_table(page: Path, model: str, ingested: Settings) -> None:

@@ -23,6 +23,7 @@ def larkwise(settings: Settings, *arguments: str, **more: str) -> subprocess.Com
         "LARKWISE_DATA_DIR": str(settings.data_dir),
         "LARKWISE_CACHE_DIR": str(settings.cache_dir),
         "LARKWISE_LLM_MODEL": settings.llm_model,
+        "LARKWISE_LLM_QUANTIZATION": settings.llm_quantization,
         "LARKWISE_LLM_THREADS": "1",
         "LARKWISE_ANSWER_TOKENS": str(settings.answer_tokens),
         "LARKWISE_OFFLINE": "true",

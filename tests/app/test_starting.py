@@ -16,7 +16,11 @@ from typing import Any
 import httpx
 import pytest
 
+from app.services import model_folder, open_weights
 from app.settings import Settings
+from models import conversion, loading
+from models.errors import WeightsInvalid
+from models.weights import WeightsStore
 from tests.app.servers import is_ready, wait_until, wait_until_ready
 
 BIN = Path(sys.executable).parent
@@ -183,3 +187,23 @@ def test_an_answer_that_has_not_begun_is_a_503_at_the_end(ingested: Settings, po
         assert answers[0].json()["error"]["code"] == "shutting_down"
         assert answers[0].headers["Retry-After"]
         one.wait()
+
+
+def test_int8_is_chosen_where_it_pays_and_the_model_allows_it(
+    settings: Settings, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    chosen, weights = settings.model_copy(update={"llm_quantization": "auto"}), open_weights(settings)
+    monkeypatch.setattr(loading, "is_int8_fast", lambda: True)
+    assert model_folder(chosen, weights).name.endswith("-int8")
+    monkeypatch.setattr(loading, "is_int8_fast", lambda: False)
+    assert model_folder(chosen, weights).name.endswith("-bf16")
+    monkeypatch.setattr(loading, "is_int8_fast", lambda: True)
+    real = conversion.ready_model_folder
+
+    def cannot(store: WeightsStore, name: str, *, quantization: str = "none", **options: Any) -> Path:
+        if quantization == "int8":
+            raise WeightsInvalid("another type")
+        return real(store, name, **options)
+
+    monkeypatch.setattr(conversion, "ready_model_folder", cannot)
+    assert model_folder(chosen, weights).name.endswith("-bf16")

@@ -57,6 +57,7 @@ def test_a_collection_describes_itself(collections: Collections) -> None:
     assert (facts.embedding, facts.embedding_hash) == ("hash", "abc")
     assert (facts.chunk_size, facts.chunk_overlap) == (500, 50)
     assert facts.generation >= 1
+    assert facts.bytes is not None
     assert facts.bytes > 1000
 
 

@@ -11,12 +11,11 @@ import numpy as np
 import pytest
 from langchain_core.documents import Document
 
-from ingest.errors import CollectionBusy, EmbeddingMismatch, InvalidCollectionName, NotSupported
+from ingest.errors import ChunkTooLarge, CollectionBusy, EmbeddingMismatch, InvalidCollectionName, NotSupported
 from ingest.stores import milvus_lease
 from ingest.stores.milvus import MilvusStore
 from ingest.stores.milvus_collections import collection_exists, collection_names, drop_collection
 from ingest.stores.milvus_connection import MilvusConnection
-from ingest.stores.milvus_errors import ChunkTooLarge
 from ingest.stores.milvus_names import chunks_name, records_name
 from ingest.stores.port import Source, StoredDocument
 from tests.ingest.fakes import HashEmbeddings

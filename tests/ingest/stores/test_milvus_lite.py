@@ -16,11 +16,10 @@ import pytest
 from langchain_core.vectorstores import VectorStore
 from langchain_tests.integration_tests import VectorStoreIntegrationTests
 
-from ingest.errors import CollectionBusy, StorageFull
+from ingest.errors import CollectionBusy, MilvusNotInstalled, StorageFull, StoreUnavailable
 from ingest.stores.milvus import MilvusStore
 from ingest.stores.milvus_collections import collection_names
 from ingest.stores.milvus_connection import MilvusConnection
-from ingest.stores.milvus_errors import MilvusNotInstalled, StoreUnavailable
 from tests.ingest.fakes import HashEmbeddings
 from tests.ingest.stores.contract import a_document, put, texts_in
 from tests.ingest.stores.milvus_contract import MilvusContract
