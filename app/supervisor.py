@@ -190,13 +190,13 @@ class _Supervisor:
         self._worked_at = time.monotonic()
         match ending:
             case {"kind": "report", "report": report}:
-                await self._jobs.finish(job.id, self._owner, report)
-                await asyncio.to_thread(self._originals.drop_incoming, job.id)
                 logger.info("job %s is done", job.id)
+                if await self._jobs.finish(job.id, self._owner, report):
+                    await asyncio.to_thread(self._originals.drop_incoming, job.id)
             case {"kind": "failed", "error": error}:
                 logger.warning("job %s has failed: %s", job.id, error)
-                await self._jobs.fail(job.id, self._owner, error)
-                await asyncio.to_thread(self._originals.drop_incoming, job.id)
+                if await self._jobs.fail(job.id, self._owner, error):
+                    await asyncio.to_thread(self._originals.drop_incoming, job.id)
             case {"kind": "died"}:
                 await self._worker_died(job)
             case {"kind": "stopped"}:
@@ -240,13 +240,12 @@ class _Supervisor:
             await self._jobs.interrupt(job.id, self._owner)
 
     async def _give_up(self, job: Job, why: str) -> None:
-        await self._jobs.fail(
-            job.id,
-            self._owner,
+        error = (
             f"{why}, perhaps for lack of memory: what was indexed before stays; send fewer or smaller files at once, "
-            "or set LARKWISE_INGEST_PROCESSES=1",
+            "or set LARKWISE_INGEST_PROCESSES=1"
         )
-        await asyncio.to_thread(put_away, self._settings, self._collections, job)
+        if await self._jobs.fail(job.id, self._owner, error):
+            await asyncio.to_thread(put_away, self._settings, self._collections, job)
 
 
 def _progress(message: dict[str, Any]) -> Progress:
