@@ -2,68 +2,80 @@
 
 from __future__ import annotations
 
+import importlib
 import logging
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from types import MappingProxyType
 
+from langchain_core.document_loaders import BaseBlobParser
 from langchain_core.documents import Document
 
 from ingest.documents import Refused
 from ingest.errors import DocumentTooLarge, EmptyDocument
 from ingest.loaders import ocr
-from ingest.loaders.code import CODE_SUFFIXES, CodeParser
-from ingest.loaders.csv import CsvParser
-from ingest.loaders.docx import WordParser
-from ingest.loaders.eml import MailParser
-from ingest.loaders.epub import BookParser
-from ingest.loaders.html import HtmlParser
-from ingest.loaders.image import ImageParser
-from ingest.loaders.ipynb import NotebookParser
-from ingest.loaders.json import JsonLinesParser, JsonParser
+from ingest.loaders.code import CODE_SUFFIXES
 from ingest.loaders.kinds import IMAGE_SUFFIXES
 from ingest.loaders.limits import MAX_TEXT_CHARACTERS, Budget
-from ingest.loaders.markdown import MarkdownParser
 from ingest.loaders.parts import UnreadPart
-from ingest.loaders.pdf import PdfParser
-from ingest.loaders.pptx import SlidesParser
 from ingest.loaders.reading import READ, Parsers, parse
-from ingest.loaders.text import TEXT_SUFFIXES, TextParser
-from ingest.loaders.xlsx import WorkbookParser
-from ingest.loaders.zip import ZipParser
+from ingest.loaders.text import TEXT_SUFFIXES
 
 logger = logging.getLogger(__name__)
 
-_SIMPLE: Parsers = {
-    ".md": MarkdownParser(),
-    ".markdown": MarkdownParser(),
-    ".html": HtmlParser(),
-    ".htm": HtmlParser(),
-    ".xhtml": HtmlParser(),
-    ".pdf": PdfParser(),
-    ".docx": WordParser(),
-    ".docm": WordParser(),
-    ".pptx": SlidesParser(),
-    ".pptm": SlidesParser(),
-    ".xlsx": WorkbookParser(),
-    ".xlsm": WorkbookParser(),
-    ".csv": CsvParser(),
-    ".tsv": CsvParser(),
-    ".json": JsonParser(),
-    ".jsonl": JsonLinesParser(),
-    ".ndjson": JsonLinesParser(),
-    ".epub": BookParser(),
-    ".ipynb": NotebookParser(),
-    **dict.fromkeys(TEXT_SUFFIXES, TextParser()),
-    **dict.fromkeys(CODE_SUFFIXES, CodeParser()),
-    **dict.fromkeys(IMAGE_SUFFIXES, ImageParser()),
+_SIMPLE: Mapping[str, str] = {
+    ".md": "markdown:MarkdownParser",
+    ".markdown": "markdown:MarkdownParser",
+    ".html": "html:HtmlParser",
+    ".htm": "html:HtmlParser",
+    ".xhtml": "html:HtmlParser",
+    ".pdf": "pdf:PdfParser",
+    ".docx": "docx:WordParser",
+    ".docm": "docx:WordParser",
+    ".pptx": "pptx:SlidesParser",
+    ".pptm": "pptx:SlidesParser",
+    ".xlsx": "xlsx:WorkbookParser",
+    ".xlsm": "xlsx:WorkbookParser",
+    ".csv": "csv:CsvParser",
+    ".tsv": "csv:CsvParser",
+    ".json": "json:JsonParser",
+    ".jsonl": "json:JsonLinesParser",
+    ".ndjson": "json:JsonLinesParser",
+    ".epub": "epub:BookParser",
+    ".ipynb": "ipynb:NotebookParser",
+    **dict.fromkeys(TEXT_SUFFIXES, "text:TextParser"),
+    **dict.fromkeys(CODE_SUFFIXES, "code:CodeParser"),
+    **dict.fromkeys(IMAGE_SUFFIXES, "image:ImageParser"),
 }
+_CONTAINERS: Mapping[str, str] = {".zip": "zip:ZipParser", ".eml": "eml:MailParser"}
+"""Their parsers take those of their members."""
 
 
-def _with_containers(members: Parsers) -> Parsers:
-    return {**members, ".zip": ZipParser(members), ".eml": MailParser(members)}
+class _Parsers(Mapping[str, BaseBlobParser]):
+    """Each is imported when a file of its ending is read: the libraries for all of them take a second."""
+
+    def __init__(self, members: Parsers | None = None) -> None:
+        self._members = members
+        self._names = {**_SIMPLE, **(_CONTAINERS if members is not None else {})}
+        self._made: dict[str, BaseBlobParser] = {}
+
+    def __getitem__(self, suffix: str) -> BaseBlobParser:
+        if suffix not in self._made:
+            module, _, name = self._names[suffix].partition(":")
+            parser = getattr(importlib.import_module(f"ingest.loaders.{module}"), name)
+            self._made[suffix] = parser(self._members) if suffix in _CONTAINERS else parser()
+        return self._made[suffix]
+
+    def __contains__(self, suffix: object) -> bool:
+        return suffix in self._names
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._names)
+
+    def __len__(self) -> int:
+        return len(self._names)
 
 
-PARSERS: Parsers = MappingProxyType(_with_containers(_with_containers(_SIMPLE)))
+PARSERS: Parsers = _Parsers(_Parsers(_Parsers()))
 """An archive or letter inside of another is opened, and one inside of that is not."""
 
 
