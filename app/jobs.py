@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Literal, TypeAlias, cast, get_args
@@ -177,12 +177,12 @@ class Jobs:
             update(JobRow).where(_lost()).values(status="interrupted", owner=None, losses=JobRow.losses + 1)
         )
 
-    async def claim(self, owner: str, is_here: Callable[[str], bool]) -> Job | None:
-        """The oldest job that waits and whose files are on this machine; from now on it is the owner's."""
+    async def claim(self, owner: str, here: Collection[str]) -> Job | None:
+        """The oldest job that waits and is among `here`; from now on it is the owner's."""
         query = select(JobRow.id).where(JobRow.status.in_(_WAITING)).order_by(JobRow.created_at, JobRow.id)
         async with self._database.session() as session:
             waiting = (await session.scalars(query)).all()
-        for job_id in filter(is_here, waiting):
+        for job_id in (one for one in waiting if one in here):
             claimed = (
                 update(JobRow)
                 .where(JobRow.id == job_id, JobRow.status.in_(_WAITING))

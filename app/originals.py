@@ -50,6 +50,10 @@ class Originals:
         """Where a job's files are until they are indexed."""
         return self._root / _INCOMING / job_id
 
+    def job_ids(self) -> set[str]:
+        """The jobs whose files are on this machine."""
+        return {folder.name for folder in (self._root / _INCOMING).glob("*")}
+
     def place(self, collection: str, name: str) -> Path:
         """Where the original of this name is kept; it is the key of the document's source."""
         return self._root / collection / file_name(name)

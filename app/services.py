@@ -86,7 +86,7 @@ async def open_services(
             chains={name: spec.build(parts) for name, spec in specs.items()},
             running=RunningAnswers(),
             jobs=Jobs(database),
-            originals=Originals(settings.data_dir),
+            originals=await asyncio.to_thread(Originals, settings.data_dir),
         )
 
 

@@ -69,9 +69,9 @@ class _Worker:
     def is_alive(self) -> bool:
         return self._process.is_alive()
 
-    def tell(self, message: Message) -> None:
+    async def tell(self, message: Message) -> None:
         with contextlib.suppress(OSError):  # it has died, which is heard
-            self._line.send_bytes(json.dumps(message).encode())
+            await asyncio.to_thread(self._line.send_bytes, json.dumps(message).encode())
 
     async def hear(self, timeout_s: float) -> Message | None:
         """What it says next; {"kind": "died"} at its end, None where it says nothing for so long."""
@@ -117,7 +117,7 @@ class _Supervisor:
         self._is_over = is_over
         self._ending = ending
         self._owner = uuid.uuid4().hex
-        self._lock = FileLock(self._settings.data_dir / _LOCK)
+        self._lock = FileLock(self._settings.data_dir / _LOCK, thread_local=False)
         self._worker: _Worker | None = None
         self._worked_at = 0.0
 
@@ -164,17 +164,18 @@ class _Supervisor:
         if not await self._jobs.is_any_waiting():
             return False
         try:
-            self._lock.acquire(timeout=0)
+            await asyncio.to_thread(self._lock.acquire, timeout=0)
         except Timeout:  # another service on this machine runs one
             return False
         try:
             await self._jobs.reclaim()
-            job = await self._jobs.claim(self._owner, lambda job_id: self._originals.incoming(job_id).is_dir())
+            here = await asyncio.to_thread(self._originals.job_ids)
+            job = await self._jobs.claim(self._owner, here)
             if job is not None:
                 await self._run(job)
             return job is not None
         finally:
-            self._lock.release()
+            await asyncio.to_thread(self._lock.release)
 
     async def _run(self, job: Job) -> None:
         if job.losses >= MAX_LOSSES:
@@ -185,7 +186,7 @@ class _Supervisor:
             await self._dismiss()
         if self._worker is None:
             self._worker = await asyncio.to_thread(_Worker, self._settings, asyncio.get_running_loop())
-        self._worker.tell(task_of(job))
+        await self._worker.tell(task_of(job))
         ending = await self._followed(self._worker, job)
         self._worked_at = time.monotonic()
         match ending:
@@ -219,7 +220,7 @@ class _Supervisor:
             if message is not None:
                 progress = _progress(message)
             if self._is_over() and stop_by is None:
-                worker.tell(STOP)
+                await worker.tell(STOP)
                 stop_by = time.monotonic() + _STOP_S
             if stop_by is not None and time.monotonic() > stop_by:
                 return {"kind": "stopped"}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import threading
 import unicodedata
 from collections.abc import AsyncIterator, Mapping
 from contextlib import suppress
@@ -17,6 +18,7 @@ from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import parse_options_header
 from starlette.requests import ClientDisconnect, Request
 
+from app.finishing import to_the_end
 from app.originals import file_name
 from ingest.loaders.archive import name_fault
 from ingest.loaders.table import readable_kinds, why_unread
@@ -120,7 +122,7 @@ async def receive(request: Request, folder: Path, limits: UploadLimits) -> Form:
     except ClientDisconnect as error:
         raise InvalidUpload("the body broke off") from error
     finally:
-        reading.close()
+        await to_the_end(asyncio.to_thread(reading.close))
 
 
 def _boundary(headers: Mapping[str, str]) -> bytes:
@@ -173,6 +175,8 @@ class _Reading:
         self._form = Form()
         self._part = _Part()
         self._is_complete = False
+        self._is_closed = False
+        self._busy = threading.Lock()
         self._parser = MultipartParser(
             boundary,
             {
@@ -188,12 +192,14 @@ class _Reading:
         )
 
     def begin(self) -> None:
-        with storage_explained(self._folder):
-            self._folder.mkdir(parents=True)
+        with self._busy, storage_explained(self._folder):
+            if not self._is_closed:
+                self._folder.mkdir(parents=True)
 
     def write(self, data: bytes) -> None:
-        with storage_explained(self._folder):
-            self._parser.write(data)
+        with self._busy, storage_explained(self._folder):
+            if not self._is_closed:
+                self._parser.write(data)
 
     def end(self) -> Form:
         if not self._is_complete:
@@ -204,10 +210,12 @@ class _Reading:
         return self._form
 
     def close(self) -> None:
-        """Whatever is still open."""
-        if self._part.file is not None:
-            with suppress(OSError):
-                self._part.file.close()
+        """Nothing is written after this, also by a thread that nobody waits for any more."""
+        with self._busy:
+            self._is_closed = True
+            if self._part.file is not None:
+                with suppress(OSError):
+                    self._part.file.close()
 
     # the parser's calls
 

@@ -95,7 +95,7 @@ async def delete_collection(name: str, services: ServicesOf, _: EditorOf) -> Del
 
 
 async def _cancel_jobs(collection: str, services: Services) -> None:
-    if not services.collections.exists(collection):
+    if not await run_in_threadpool(services.collections.exists, collection):
         return
     for job in await services.jobs.unfinished(collection):
         if job.status == "running":

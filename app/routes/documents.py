@@ -17,6 +17,7 @@ from starlette.concurrency import run_in_threadpool
 from app.dependencies import EditorOf, ServicesOf
 from app.documents import described
 from app.errors import RESPONSES, InvalidCursor, responses
+from app.finishing import to_the_end
 from app.jobs import new_job_id
 from app.labels import labels_of
 from app.routes.collections import Deleted
@@ -95,11 +96,10 @@ async def upload(
         form.check()
         labels = _labels(form)
     except BaseException:
-        services.originals.drop_incoming(job_id)
+        await to_the_end(asyncio.to_thread(services.originals.drop_incoming, job_id))
         raise
     files = [_file_of(file) for file in form.files]
-    handing_over = asyncio.create_task(_hand_over(services, job_id, name, caller, files, labels))
-    await asyncio.shield(handing_over)  # to the end, also where the client has gone
+    await to_the_end(_hand_over(services, job_id, name, caller, files, labels))
     response.headers["Location"] = links(job_id, request)["job"]
     return UploadResponse(job_id=job_id, collection=name, files=files, links=links(job_id, request))
 
@@ -167,7 +167,7 @@ async def _hand_over(
     try:
         await services.jobs.add(job_id, collection=collection, caller=caller, files=plain, labels=labels)
     except BaseException:
-        services.originals.drop_incoming(job_id)
+        await asyncio.to_thread(services.originals.drop_incoming, job_id)
         raise
 
 

@@ -300,14 +300,15 @@ def database_url(tmp_path: Path) -> str:
 async def test_of_two_services_one_gets_a_job(database_url: str) -> None:
     databases = [await open_database(database_url) for _ in range(2)]
     one, other = (Jobs(database) for database in databases)
-    for number in range(8):
-        await one.add(f"job{number}", collection="c", caller="anna", files=[], labels={})
-    claims = [jobs.claim(f"owner{n}", lambda _: True) for n, jobs in enumerate((one, other) * 6)]
+    names = [f"job{number}" for number in range(8)]
+    for name in names:
+        await one.add(name, collection="c", caller="anna", files=[], labels={})
+    claims = [jobs.claim(f"owner{n}", names) for n, jobs in enumerate((one, other) * 6)]
     claimed = [job.id for job in await asyncio.gather(*claims) if job]
     assert len(claimed) == len(set(claimed))
-    while job := await one.claim("last", lambda _: True):
+    while job := await one.claim("last", names):
         claimed.append(job.id)
-    assert sorted(claimed) == [f"job{number}" for number in range(8)]
+    assert sorted(claimed) == names
     for database in databases:
         await database.close()
 
@@ -318,8 +319,8 @@ async def test_the_job_of_a_dead_service_is_taken_over_when_its_lease_is_over(
     database = await open_database(database_url)
     jobs = Jobs(database)
     await jobs.add("job", collection="c", caller="anna", files=[{"name": "a.md", "size": 1}], labels={})
-    assert await jobs.claim("dead", lambda _: False) is None  # its files are on another machine
-    assert await jobs.claim("dead", lambda _: True)
+    assert await jobs.claim("dead", ["another"]) is None  # its files are on another machine
+    assert await jobs.claim("dead", ["job"])
     await jobs.reclaim()
     assert not await jobs.is_any_waiting()
     assert await jobs.renew("job", "dead", Progress(0, 1, "a.md"))
@@ -328,7 +329,7 @@ async def test_the_job_of_a_dead_service_is_taken_over_when_its_lease_is_over(
     assert await jobs.is_any_waiting()
     await jobs.reclaim()
     assert (await jobs.get("job")).status == "interrupted"
-    taken = await jobs.claim("heir", lambda _: True)
+    taken = await jobs.claim("heir", ["job"])
     assert (taken and taken.losses) == 1
     assert not await jobs.renew("job", "dead", Progress(1, 1))
     assert not await jobs.finish("job", "dead", {})

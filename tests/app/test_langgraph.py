@@ -18,6 +18,7 @@ import pytest
 from app.settings import Settings
 from examples.echo_chain import echo
 from tests.app.servers import is_ready
+from tests.app.uploading import upload, uploaded
 
 ROOT = Path(__file__).parents[2]
 ASKED = {"question": "Within how many days can a card be returned for a full refund?"}
@@ -94,3 +95,9 @@ def test_every_chain_of_langgraph_json_is_a_graph(platform: str) -> None:
 def test_our_application_is_served_beside_it(platform: str) -> None:
     assert httpx.get(f"{platform}/health/ready").json()["status"] == "ready"
     assert httpx.get(f"{platform}/rag/playground/").status_code == 200
+
+
+def test_uploads_are_taken_without_blocking_the_platform(platform: str) -> None:
+    assert uploaded(platform, "platform", {"a.md": "# A\n\nText.\n"})["added"] == ["a.md"]
+    assert "no loader" in upload(platform, "platform", {"tool.exe": "MZ"}).json()["error"]["message"]
+    assert httpx.delete(f"{platform}/collections/platform").status_code == 200
