@@ -24,7 +24,7 @@ from app.settings import Settings
 from chains.built_in import BUILT_IN
 from chains.registry import Chain, ChainSpec, Parts, load_chains
 from ingest.collections import Collections, CollectionSet, EmbeddingModel
-from ingest.embedding import Embedder, EmbedInProcesses
+from ingest.embedding import Embedder, EmbedInThreads
 from ingest.splitter import SplitterSettings
 from models.engine.requests import EngineLoad, NobodyWatches, Observer
 from models.errors import WeightsInvalid
@@ -133,17 +133,8 @@ def _collections(settings: Settings, model: EmbeddingModel) -> CollectionSet:
 
 
 def open_embedder(settings: Settings, embeddings: Embeddings) -> Embedder:
-    """What embeds documents: in as many processes as the settings say; `embeddings` is their model, as it is here."""
-    processes = settings.ingest_processes or os.cpu_count() or 1
-    return EmbedInProcesses(embeddings, functools.partial(load_embeddings, settings), processes)
-
-
-def load_embeddings(settings: Settings) -> Embeddings:
-    """The embedding model for a process of one thread."""
-    import torch
-
-    torch.set_num_threads(1)
-    return open_embeddings(settings.embedding_model, open_weights(settings))
+    """What embeds documents, in as many threads as the settings say."""
+    return EmbedInThreads(embeddings, settings.ingest_threads or os.cpu_count() or 1)
 
 
 def open_embeddings(name: str, weights: WeightsStore) -> Embeddings:

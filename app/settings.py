@@ -132,8 +132,8 @@ class Settings(BaseSettings):
         description="Hosts and networks inside of the private network that `larkwise ingest URL` may read, for example "
         "wiki.example.internal,10.1.0.0/16; without them it reads public addresses only",
     )
-    ingest_processes: int | None = Field(
-        None, ge=1, le=64, description="Processes that embed documents; one for each core where it is not set"
+    ingest_threads: int | None = Field(
+        None, ge=1, le=64, description="Threads that embed documents; one for each core where it is not set"
     )
     upload_max_file_mb: int = Field(200, ge=1, le=200, description="Megabytes that one uploaded file may have")
     upload_max_mb: int = Field(500, ge=1, description="Megabytes that all files of one upload may have")

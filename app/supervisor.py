@@ -243,7 +243,7 @@ class _Supervisor:
     async def _give_up(self, job: Job, why: str) -> None:
         error = (
             f"{why}, perhaps for lack of memory: what was indexed before stays; send fewer or smaller files at once, "
-            "or set LARKWISE_INGEST_PROCESSES=1"
+            "or set LARKWISE_INGEST_THREADS=1"
         )
         if await self._jobs.fail(job.id, self._owner, error):
             await asyncio.to_thread(put_away, self._settings, self._collections, job)

@@ -3,7 +3,7 @@ How fast documents go in, against LangChain's plain way: `make bench-ingest`, or
 
 Both read the same files, with the same splitter settings and the same encoder, in processes of their own and in turn,
 some rounds; the plain way with one thread and with all, of which the better counts. Loading the model is not counted
-on either side; starting further processes is, on ours.
+on either side.
 """
 
 from __future__ import annotations

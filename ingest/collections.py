@@ -162,7 +162,7 @@ class CollectionSet(ABC):
         `embedder` uses the same model. The old ones are searched until the last is made.
 
         Raises:
-            CollectionError, EmbeddingFailed: nothing has changed.
+            CollectionError: nothing has changed.
         """
         raise NotSupported(_OF_ANOTHER_ENGINE.format("reembed"))
 

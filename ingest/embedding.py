@@ -1,22 +1,17 @@
-"""Chunks to vectors, several batches ahead of whoever writes them: here, or in processes of one thread each."""
+"""Chunks to vectors, several batches ahead of whoever writes them."""
 
 from __future__ import annotations
 
-import multiprocessing
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
-from concurrent.futures.process import BrokenProcessPool
-from itertools import chain, islice
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Protocol, TypeVar
 
 import numpy as np
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
-from threadpoolctl import threadpool_limits
 
 from ingest.documents import embedding_text
-from ingest.errors import EmbeddingFailed
 from ingest.stores.port import Vectors, unit
 
 T = TypeVar("T")
@@ -28,10 +23,7 @@ class Embedder(Protocol):
     """Takes batches, and gives each back with its chunks' unit vectors, in the same order."""
 
     def embed(self, batches: Iterable[tuple[T, Sequence[Document]]]) -> Iterator[tuple[T, Vectors]]:
-        """
-        Raises:
-            EmbeddingFailed: what embeds has died.
-        """
+        """What the model raises goes through."""
 
 
 class EmbedHere:
@@ -45,65 +37,60 @@ class EmbedHere:
             yield batch, vectors_of(self._embeddings, [embedding_text(chunk) for chunk in chunks])
 
 
-class EmbedInProcesses:
+class EmbedInThreads:
     """
-    In `processes` of their own, each with one thread and its own copy of the model, made by `load`.
+    Several batches side by side, each in one thread, while the next are read.
 
-    Two threads in one small matrix product wait for each other more than they work; two processes do not. Batches are
-    read while others are embedded. They start when there is a second batch: for less, it is not worth their start.
-    `load` must be picklable.
+    Two threads within one small matrix product wait for each other more than they work; two threads with a product
+    each do not, and unlike processes they share the model and start at once.
     """
 
-    def __init__(self, embeddings: Embeddings, load: Callable[[], Embeddings], processes: int) -> None:
-        self._here = EmbedHere(embeddings)
-        self._load = load
-        self._processes = processes
+    def __init__(self, embeddings: Embeddings, threads: int) -> None:
+        self._embeddings = embeddings
+        self._threads = threads
 
     def embed(self, batches: Iterable[tuple[T, Sequence[Document]]]) -> Iterator[tuple[T, Vectors]]:
-        coming = iter(batches)
-        first = list(islice(coming, 2))
-        if len(first) < 2 or self._processes < 2:
-            yield from self._here.embed(chain(first, coming))
-            return
-        with ProcessPoolExecutor(
-            self._processes, multiprocessing.get_context("spawn"), initializer=_start, initargs=(self._load,)
-        ) as pool:
+        with ThreadPoolExecutor(self._threads, "embedding", initializer=_use_one_core) as pool:
             waiting: deque[tuple[T, _Batch]] = deque()
             try:
-                for batch, chunks in chain(first, coming):
-                    waiting.append((batch, _Batch.begin(pool, chunks)))
+                for batch, chunks in batches:
+                    waiting.append((batch, _Batch.begin(pool, self._embeddings, chunks)))
                     if len(waiting) > _BATCHES_AHEAD:
                         yield _finished(*waiting.popleft())
                 while waiting:
                     yield _finished(*waiting.popleft())
-            except BrokenProcessPool as error:
-                raise EmbeddingFailed(
-                    "a process that embeds has ended, perhaps for lack of memory: set LARKWISE_INGEST_PROCESSES=1, and "
-                    "ingest again to go on where it stopped"
-                ) from error
             finally:
-                for _, batch_of in waiting:
-                    batch_of.cancel()
+                for _, begun in waiting:
+                    begun.cancel()
+
+
+def _use_one_core() -> None:
+    """OpenMP keeps this for each thread."""
+    import torch
+
+    torch.set_num_threads(1)
 
 
 class _Batch:
-    """Its texts are given to the processes by length, so that a task's texts take about the same time."""
+    """Its texts are given to the threads by length, so that a task's texts take about the same time."""
 
     def __init__(self, order: Sequence[int], tasks: Sequence[Future[Vectors]]) -> None:
         self._order = order
         self._tasks = tasks
 
     @classmethod
-    def begin(cls, pool: ProcessPoolExecutor, chunks: Sequence[Document]) -> _Batch:
+    def begin(cls, pool: ThreadPoolExecutor, embeddings: Embeddings, chunks: Sequence[Document]) -> _Batch:
         texts = [embedding_text(chunk) for chunk in chunks]
         order = sorted(range(len(texts)), key=lambda place: len(texts[place]), reverse=True)
         tasks = [
-            pool.submit(_embed, [texts[place] for place in order[start : start + _TEXTS_A_TASK]])
+            pool.submit(vectors_of, embeddings, [texts[place] for place in order[start : start + _TEXTS_A_TASK]])
             for start in range(0, len(order), _TEXTS_A_TASK)
         ]
         return cls(order, tasks)
 
     def result(self) -> Vectors:
+        if not self._tasks:
+            return np.zeros((0, 1), dtype=np.float32)
         ordered = np.concatenate([task.result() for task in self._tasks])
         vectors = np.empty_like(ordered)
         vectors[self._order] = ordered
@@ -121,19 +108,3 @@ def _finished(batch: T, begun: _Batch) -> tuple[T, Vectors]:
 def vectors_of(embeddings: Embeddings, texts: list[str]) -> Vectors:
     """Unit vectors, (texts, dimension)."""
     return unit(embeddings.embed_documents(texts)) if texts else np.zeros((0, 1), dtype=np.float32)
-
-
-_model: Embeddings | None = None
-"""Of a process of `EmbedInProcesses`; loaded once when it starts."""
-
-
-def _start(load: Callable[[], Embeddings]) -> None:
-    global _model
-    threadpool_limits(1)
-    _model = load()
-
-
-def _embed(texts: list[str]) -> Vectors:
-    if _model is None:
-        raise RuntimeError("the process was not started")
-    return vectors_of(_model, texts)

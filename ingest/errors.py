@@ -10,7 +10,6 @@ IngestError
 │   └── EmptyDocument        holds no text
 ├── PathNotFound             what was asked for does not exist
 ├── NothingToIngest          it exists, and holds no document
-├── EmbeddingFailed          what makes the vectors has died
 └── CollectionError
     ├── UnknownCollection
     ├── UnknownDocument      there is none of this id or name in it
@@ -63,10 +62,6 @@ class PathNotFound(IngestError):
 
 class NothingToIngest(IngestError):
     """The paths hold no document that can be read."""
-
-
-class EmbeddingFailed(IngestError):
-    """What makes the vectors has died; what was committed before stays."""
 
 
 class CollectionError(IngestError):

@@ -74,7 +74,6 @@ def ingest(
 
     Raises:
         CollectionError: the collection cannot be written; what was committed before stays.
-        EmbeddingFailed: what embeds has died; as above.
     """
     return _Run(store, listing, options, embedder, progress).report()
 

@@ -23,7 +23,7 @@ class EmbeddedEncoder(Embeddings):
     Embeds Chinese and English texts, and compares across both; 512 dimensions, unit length, no hub needed.
 
     Many texts at once are computed in bfloat16 where the processor is fast at it (`models.bf16_encoder`). Safe to call
-    from several threads; calls run one after the other.
+    from several threads; those run side by side, calls with few texts one after the other.
     """
 
     def __init__(self, *, threads: int = 1, allow_bf16: bool = True) -> None:
@@ -38,22 +38,26 @@ class EmbeddedEncoder(Embeddings):
     def embed_documents(self, texts: list[str]) -> list[list[float]]:
         if not texts:
             return []
-        with self._lock:
-            # as float32 numbers they survive JSON and SQLite unchanged
-            return [[float(x) for x in row] for row in self._encode(texts)]
+        # as float32 numbers they survive JSON and SQLite unchanged
+        return [[float(x) for x in row] for row in self._encode(texts)]
 
     def embed_query(self, text: str) -> list[float]:
         return self.embed_documents([text])[0]
 
     def _encode(self, texts: list[str]) -> Any:
-        if self._allow_bf16 and len(texts) >= _MANY:
-            from models.bf16_encoder import Bf16Encoder, is_worth_it
+        if len(texts) >= _MANY and (fast := self._fast_one()) is not None:
+            return fast.encode(texts)
+        with self._lock:
+            return self._encoder.encode(texts)
 
-            self._allow_bf16 = is_worth_it()
-            if self._allow_bf16:
-                self._fast = self._fast or Bf16Encoder(self._encoder._model)
-                return self._fast.encode(texts)
-        return self._encoder.encode(texts)
+    def _fast_one(self) -> Any:
+        """None where this processor is not fast at it."""
+        from models.bf16_encoder import Bf16Encoder, is_worth_it
+
+        with self._lock:
+            if self._fast is None and self._allow_bf16 and is_worth_it():
+                self._fast = Bf16Encoder(self._encoder._model)
+            return self._fast
 
 
 def load_sentence_transformer(folder: Path | str) -> Embeddings:

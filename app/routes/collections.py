@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from urllib.parse import quote
 
@@ -11,6 +12,7 @@ from starlette.concurrency import run_in_threadpool
 
 from app.dependencies import EditorOf, ServicesOf
 from app.errors import RESPONSES, responses
+from app.finishing import to_the_end
 from app.jobs import JobConflict
 from app.services import Services
 from app.worker import put_away
@@ -101,7 +103,7 @@ async def _cancel_jobs(collection: str, services: Services) -> None:
         if job.status == "running":
             raise JobConflict(f"job {job.id} is writing to {collection!r}: wait for its end, and try again")
         await services.jobs.cancel(job.id)
-        await run_in_threadpool(put_away, services.settings, services.collections, job)
+        await to_the_end(asyncio.to_thread(put_away, services.settings, services.collections, job))
 
 
 def _made(collections: CollectionSet, name: str) -> CollectionSeen:

@@ -9,10 +9,10 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, Field
-from starlette.concurrency import run_in_threadpool
 
 from app.dependencies import EditorOf, ServicesOf
 from app.errors import RESPONSES, ShuttingDown, responses
+from app.finishing import to_the_end
 from app.jobs import Job, Jobs, Status
 from app.routes.collections import Deleted, link
 from app.streaming import Event, as_event, event_stream
@@ -125,7 +125,7 @@ async def follow_job(job_id: str, request: Request, services: ServicesOf) -> Res
 async def cancel_job(job_id: str, services: ServicesOf, _: EditorOf) -> Deleted:
     """Only of a job that waits; what it was to bring is forgotten."""
     job = await services.jobs.cancel(job_id)
-    await run_in_threadpool(put_away, services.settings, services.collections, job)
+    await to_the_end(asyncio.to_thread(put_away, services.settings, services.collections, job))
     return Deleted(deleted=job_id)
 
 

@@ -99,7 +99,7 @@ def reembed(
     must use the same model as `embedding`. Until the end nobody else can write.
 
     Raises:
-        CollectionBusy, StorageFull, EmbeddingFailed: nothing has changed.
+        CollectionBusy, StorageFull: nothing has changed.
     """
     with store.locked():
         with store.catalogue.connection() as db:

@@ -32,7 +32,7 @@ def library_settings(settings: Settings, tmp_path_factory: pytest.TempPathFactor
         "upload_max_file_mb": 1,
         "upload_max_mb": 3,
         "upload_max_files": 20,
-        "ingest_processes": 1,
+        "ingest_threads": 1,
     }
     return settings.model_copy(update=changes)
 

@@ -35,7 +35,7 @@ def busy_settings(settings: Settings, tmp_path_factory: pytest.TempPathFactory) 
     changes = {
         "data_dir": tmp_path_factory.mktemp("busy"),
         "upload_max_files": 1000,
-        "ingest_processes": 1,
+        "ingest_threads": 1,
         "ingest_wait_s": 8,
     }
     return settings.model_copy(update=changes)
@@ -237,7 +237,7 @@ def test_jobs_go_on_when_the_service_is_back(
     settings: Settings, tmp_path: Path, unused_tcp_port: int, how: signal.Signals
 ) -> None:
     mine = settings.model_copy(update={"data_dir": tmp_path})
-    more = {"LARKWISE_UPLOAD_MAX_FILES": "1000", "LARKWISE_INGEST_PROCESSES": "1"}
+    more = {"LARKWISE_UPLOAD_MAX_FILES": "1000", "LARKWISE_INGEST_THREADS": "1"}
     command = ("larkwise", "serve", "--port", str(unused_tcp_port))
     with served(mine, unused_tcp_port, *command, **more) as before:
         wait_until_ready(before.url)

@@ -13,7 +13,6 @@ from ingest.documents import IngestReport
 from ingest.embedding import EmbedHere
 from ingest.errors import (
     CollectionBusy,
-    EmbeddingFailed,
     InvalidCollectionName,
     NothingToIngest,
     PathNotFound,
@@ -278,12 +277,12 @@ def test_what_came_before_a_crash_is_not_done_again(store: FaissStore, folder: P
         def embed(self, batches: Any) -> Any:
             for batch, vectors in super().embed(batches):
                 if seen:
-                    raise EmbeddingFailed("on purpose")
+                    raise CollectionBusy("on purpose")
                 seen.append(len(vectors))
                 yield batch, vectors
 
     listing = list_files([folder]).listing()
-    with pytest.raises(EmbeddingFailed, match="on purpose"):
+    with pytest.raises(CollectionBusy, match="on purpose"):
         ingest(store, listing, IngestOptions(), Ends(store.embeddings), progress=lambda *_: None)
     report = run(store, folder)
     assert len(report.unchanged) == seen[0]

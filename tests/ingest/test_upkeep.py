@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from ingest.collections import Collections, EmbeddingModel
-from ingest.embedding import EmbedHere, EmbedInProcesses
+from ingest.embedding import EmbedHere, EmbedInThreads
 from ingest.errors import CollectionCorrupt, CollectionExists, EmbeddingMismatch, InvalidBackup, UnknownDocument
 from ingest.files import list_files
 from ingest.pipeline import IngestOptions, ingest
@@ -205,12 +205,12 @@ def test_another_model_takes_over_while_searches_go_on(collections: Collections,
     assert others.verify("docs") == []
 
 
-def test_processes_embed_as_this_one_does(collections: Collections) -> None:
+def test_threads_embed_as_one_does(collections: Collections) -> None:
     store = collections.open("docs")
     chunks = store.similarity_search("x", k=9)
     batches = [(number, chunks * 40) for number in range(4)]
     here = list(EmbedHere(HashEmbeddings()).embed(batches))
-    there = list(EmbedInProcesses(HashEmbeddings(), HashEmbeddings, 2).embed(batches))
+    there = list(EmbedInThreads(HashEmbeddings(), 2).embed(batches))
     assert [number for number, _ in there] == [0, 1, 2, 3]
     for (_, one), (_, other) in zip(here, there, strict=True):
         np.testing.assert_array_equal(one, other)
