@@ -213,8 +213,10 @@ def _target(path: Path, folder: Path) -> Path:
         UnreadableDocument: nowhere, out of the folder, or to something that cannot be read like a file.
     """
     try:
-        target = path.resolve(strict=True)
-        mode = target.stat().st_mode
+        mode = path.lstat().st_mode
+        # the folder is resolved, and links to folders are not gone into: only a link leads elsewhere
+        target = path.resolve(strict=True) if stat.S_ISLNK(mode) else path
+        mode = target.stat().st_mode if target is not path else mode
     except (OSError, RuntimeError) as error:  # RuntimeError: links in a circle, up to Python 3.12
         raise UnreadableDocument(f"{path.name} cannot be read ({_words(error)})") from error
     if not target.is_relative_to(folder):

@@ -193,6 +193,7 @@ class _Run:
     def _commit(self, batch: Sequence[_Prepared], vectors: Vectors) -> None:
         rows = iter(vectors)
         with self._store.writing() as change:
+            batch = self._still_there(batch)
             for prepared in batch:
                 for document in (*prepared.placement.left, prepared.placement.document):
                     if not document.sources:
@@ -210,6 +211,21 @@ class _Run:
         for prepared in batch:
             self._count(prepared.placement.kind, prepared.source)
         self._tally.chunks += len(added)
+
+    def _still_there(self, batch: Sequence[_Prepared]) -> Sequence[_Prepared]:
+        """Without those whose chunks should have stayed, and whose document somebody has deleted meanwhile."""
+        indexed = {one.placement.document.id for one in batch if one.chunks is not None}
+        kept = []
+        for one in batch:
+            document = one.placement.document
+            is_gone = one.chunks is None and document.id not in indexed and self._store.document(document.id) is None
+            if is_gone:
+                self._known.put(without(document, [source.key for source in document.sources]))
+                reason = f"{one.source} was deleted from the collection meanwhile: ingest it again"
+                self._tally.failed.append(Refused(one.source, reason))
+            else:
+                kept.append(one)
+        return kept
 
     def _count(self, kind: str, source: str) -> None:
         self._tally.by_kind.setdefault(kind, []).append(source)

@@ -24,6 +24,7 @@ _working = threading.Lock()
 """Neither PDFium nor the engine's own state is made for two threads."""
 
 
+@functools.cache
 def is_installed() -> bool:
     return all(map(importlib.util.find_spec, ("rapidocr", "onnxruntime", "pypdfium2", "PIL")))
 

@@ -288,3 +288,23 @@ def test_what_came_before_a_crash_is_not_done_again(store: FaissStore, folder: P
     assert len(report.unchanged) == seen[0]
     assert len(report.added) == 602 - seen[0]
     assert store.count() == 602
+
+
+def test_a_document_that_is_deleted_while_a_run_goes_on_is_not_recorded_without_its_chunks(
+    store: FaissStore, folder: Path
+) -> None:
+    run(store, folder)
+    (folder / "copy.md").write_bytes((folder / "a.md").read_bytes())
+
+    class Deletes(EmbedHere):
+        def embed(self, batches: Any) -> Any:
+            for batch in super().embed(batches):
+                with store.writing() as change:
+                    change.forget += [document.id for document in store.documents()]
+                yield batch
+
+    listing = list_files([folder]).listing()
+    report = ingest(store, listing, IngestOptions(), Deletes(store.embeddings), progress=lambda *_: None)
+    assert [(one.path, "deleted" in one.reason) for one in report.failed] == [("copy.md", True)]
+    assert (store.documents(), store.count()) == ([], 0)
+    assert set(run(store, folder).added) == {"a.md", "sub/b.txt"}
