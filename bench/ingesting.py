@@ -141,7 +141,7 @@ def _unchanged(scratch: Path, count: int) -> str:
         raise BenchError(f"{len(again['unchanged'])} of {count} files are unchanged")
     ratio = first["seconds"] / again["seconds"]
     return (
-        f"{count:,} files of a paragraph: {first['seconds']:.1f} s the first time, {again['seconds']:.2f} s when nothing "
+        f"{count:,} files of a paragraph: {first['seconds']:.1f} s at first, {again['seconds']:.2f} s when nothing "
         f"has changed: 1/{ratio:.0f} (must be 1/20)"
     )
 
