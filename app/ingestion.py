@@ -9,7 +9,7 @@ from typing import Any
 
 from app.services import open_collections, open_embedder, open_weights, splitter_settings
 from app.settings import Settings, SettingsError
-from ingest import pipeline
+from ingest import documents, pipeline
 from ingest.collections import CollectionSet
 from ingest.documents import IngestReport
 from ingest.files import list_files
@@ -36,7 +36,7 @@ class Ingestion:
         self.collections: CollectionSet = open_collections(settings, open_weights(settings, progress=progress))
 
     def run(
-        self, listing: Listing, collection: str, wishes: Wishes, *, each: pipeline.Progress | None = None
+        self, listing: Listing, collection: str, wishes: Wishes, *, each: documents.Progress | None = None
     ) -> IngestReport:
         """
         `each` is told of every document, instead of `progress`.

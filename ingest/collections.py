@@ -14,6 +14,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 from langchain_core.embeddings import Embeddings
 
+from ingest.documents import Progress
 from ingest.embedding import Embedder
 from ingest.errors import (
     CollectionBusy,
@@ -30,7 +31,7 @@ from ingest.stores.coarse import Kind
 from ingest.stores.disk import storage_explained
 from ingest.stores.faiss import LOCK, FaissStore
 from ingest.stores.port import KnowledgeStore, StoredDocument
-from ingest.stores.upkeep import Progress, Repaired
+from ingest.stores.upkeep import Repaired
 
 _NAME = re.compile(r"[\w-]{1,64}")
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, field, fields
-from typing import TypedDict
+from typing import TypeAlias, TypedDict
 
 from langchain_core.documents import Document
+
+Progress: TypeAlias = Callable[[str, int, int], None]
+"""Called with what is worked on next (a file, a page), how much is done, and how much there is, as far as is known."""
 
 
 class ChunkMetadata(TypedDict, total=False):

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
-from typing import Any, TypeAlias
+from typing import Any
 
 from langchain_core.documents import Document
 
-from ingest.documents import IngestReport, LeftOut, Refused
+from ingest.documents import IngestReport, LeftOut, Progress, Refused
 from ingest.embedding import Embedder
 from ingest.errors import DocumentError
 from ingest.files import SourceFile
@@ -21,9 +21,6 @@ from ingest.loaders.table import read
 from ingest.origins import Listing, Origin, still_exists
 from ingest.splitter import SplitterSettings, split
 from ingest.stores.port import KnowledgeStore, Source, StoredDocument, Vectors
-
-Progress: TypeAlias = Callable[[str, int, int], None]
-"""Called with the origin that is next, how many are done, and how many there are."""
 
 _CHUNKS_A_COMMIT = 512
 _DOCUMENTS_A_COMMIT = 256

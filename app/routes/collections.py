@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import dataclasses
 from urllib.parse import quote
 
 from fastapi import APIRouter, Request, Response
@@ -30,26 +29,10 @@ class CollectionRequest(BaseModel):
     name: str = Field(description="1 to 64 letters, digits, '-' or '_'")
 
 
-class CollectionSeen(BaseModel):
-    """What a collection is; `bytes` on the disk, `index` as large segments are searched."""
-
-    name: str
-    documents: int
-    chunks: int
-    embedding: str
-    embedding_hash: str
-    dimension: int
-    generation: int
-    chunk_size: int | None
-    chunk_overlap: int | None
-    index: str
-    bytes: int
-
-
 class CollectionsSeen(BaseModel):
     """`unusable` says of each collection that cannot be used what is wrong with it."""
 
-    collections: list[CollectionSeen]
+    collections: list[CollectionFacts]
     unusable: dict[str, str]
 
 
@@ -65,7 +48,7 @@ def list_collections(services: ServicesOf) -> CollectionsSeen:
     usable, unusable = [], {}
     for name in services.collections.names():
         try:
-            usable.append(_seen(services.collections.describe(name)))
+            usable.append(services.collections.describe(name))
         except CollectionError as error:
             unusable[name] = str(error)
     return CollectionsSeen(collections=usable, unusable=unusable)
@@ -74,7 +57,7 @@ def list_collections(services: ServicesOf) -> CollectionsSeen:
 @router.post("/collections", status_code=201)
 def create_collection(
     body: CollectionRequest, request: Request, response: Response, services: ServicesOf, _: EditorOf
-) -> CollectionSeen:
+) -> CollectionFacts:
     """An empty one; an upload into a collection that is not there makes it, too."""
     made = _made(services.collections, body.name)
     response.headers["Location"] = link(request, f"/collections/{body.name}")
@@ -82,9 +65,9 @@ def create_collection(
 
 
 @router.get("/collections/{name}")
-def describe_collection(name: str, services: ServicesOf) -> CollectionSeen:
+def describe_collection(name: str, services: ServicesOf) -> CollectionFacts:
     """Its manifest: model, splitter, counts, generation, size."""
-    return _seen(services.collections.describe(name))
+    return services.collections.describe(name)
 
 
 @router.delete("/collections/{name}")
@@ -106,15 +89,11 @@ async def _cancel_jobs(collection: str, services: Services) -> None:
         await to_the_end(asyncio.to_thread(put_away, services.settings, services.collections, job))
 
 
-def _made(collections: CollectionSet, name: str) -> CollectionSeen:
+def _made(collections: CollectionSet, name: str) -> CollectionFacts:
     if collections.exists(name):
         raise CollectionExists(name)
     collections.create(name)
-    return _seen(collections.describe(name))
-
-
-def _seen(facts: CollectionFacts) -> CollectionSeen:
-    return CollectionSeen(**dataclasses.asdict(facts))
+    return collections.describe(name)
 
 
 def link(request: Request, path: str) -> str:

@@ -13,8 +13,7 @@ A collection is a folder:
 from __future__ import annotations
 
 import threading
-import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
@@ -94,18 +93,6 @@ class FaissStore(KnowledgeStore):
     def embeddings(self) -> Embeddings:
         return self._embedding
 
-    def similarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
-        return [document for document, _ in self.similarity_search_with_score(query, k, **kwargs)]
-
-    def similarity_search_with_score(
-        self, query: str, k: int = 4, *, filter: Filter | None = None, **kwargs: Any
-    ) -> list[tuple[Document, float]]:
-        """The `k` nearest chunks, best first; see `ingest.stores.filters` for what a filter says."""
-        return self.search_by_vector(self._embedding.embed_query(query), k, filter=filter)
-
-    def similarity_search_by_vector(self, embedding: list[float], k: int = 4, **kwargs: Any) -> list[Document]:
-        return [document for document, _ in self.search_by_vector(embedding, k, filter=kwargs.get("filter"))]
-
     def search_by_vector(
         self, vector: Sequence[float], k: int, *, filter: Filter | None = None
     ) -> list[tuple[Document, float]]:
@@ -120,13 +107,6 @@ class FaissStore(KnowledgeStore):
         with self._state() as (db, generation):
             allowed = generation.allowed(filter, lambda wanted: numbers_where(db, wanted))
             return _with_documents(db, generation.sharing_terms(question, k, allowed))
-
-    def max_marginal_relevance_search(
-        self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
-    ) -> list[Document]:
-        return self.max_marginal_relevance_search_by_vector(
-            self._embedding.embed_query(query), k, fetch_k, lambda_mult, **kwargs
-        )
 
     def max_marginal_relevance_search_by_vector(
         self, embedding: list[float], k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
@@ -185,32 +165,6 @@ class FaissStore(KnowledgeStore):
             )
 
     # writing
-
-    def add_texts(
-        self,
-        texts: Iterable[str],
-        metadatas: list[dict[str, Any]] | None = None,
-        *,
-        ids: list[str] | None = None,
-        **kwargs: Any,
-    ) -> list[str]:
-        texts = list(texts)
-        metadatas = metadatas or [{} for _ in texts]
-        names = [given or str(uuid.uuid4()) for given in ids or [""] * len(texts)]
-        chunks = [
-            Document(text, metadata=metadata, id=name)
-            for text, metadata, name in zip(texts, metadatas, names, strict=True)
-        ]
-        vectors = self.embed(chunks)  # before the lock: others can write meanwhile
-        with self.writing() as change:
-            change.add.extend(zip(chunks, vectors, strict=True))
-        return names
-
-    def delete(self, ids: list[str] | None = None, **kwargs: Any) -> bool:
-        """Ids that are not there are no error; without `ids` nothing is deleted."""
-        with self.writing() as change:
-            change.delete.extend(ids or [])
-        return True
 
     def note(self, facts: Mapping[str, str]) -> None:
         with self.locked(), self.catalogue.connection() as db:

@@ -23,8 +23,7 @@ of it would be left but the call of `search`.
 from __future__ import annotations
 
 import time
-import uuid
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any, Self
 
@@ -106,18 +105,6 @@ class MilvusStore(KnowledgeStore):
     def embeddings(self) -> Embeddings:
         return self._embedding
 
-    def similarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
-        return [document for document, _ in self.similarity_search_with_score(query, k, **kwargs)]
-
-    def similarity_search_with_score(
-        self, query: str, k: int = 4, *, filter: Filter | None = None, **kwargs: Any
-    ) -> list[tuple[Document, float]]:
-        """The `k` nearest chunks, best first; see `ingest.stores.filters` for what a filter says."""
-        return self.search_by_vector(self._embedding.embed_query(query), k, filter=filter)
-
-    def similarity_search_by_vector(self, embedding: list[float], k: int = 4, **kwargs: Any) -> list[Document]:
-        return [document for document, _ in self.search_by_vector(embedding, k, filter=kwargs.get("filter"))]
-
     def search_by_vector(
         self, vector: Sequence[float], k: int, *, filter: Filter | None = None
     ) -> list[tuple[Document, float]]:
@@ -128,13 +115,6 @@ class MilvusStore(KnowledgeStore):
             NotSupported: more chunks are asked for than Milvus gives at once.
         """
         return [(chunk_of(row), score) for row, score in self._nearest(vector, k, filter, SHOWN)]
-
-    def max_marginal_relevance_search(
-        self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
-    ) -> list[Document]:
-        return self.max_marginal_relevance_search_by_vector(
-            self._embedding.embed_query(query), k, fetch_k, lambda_mult, **kwargs
-        )
 
     def max_marginal_relevance_search_by_vector(
         self, embedding: list[float], k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
@@ -187,32 +167,6 @@ class MilvusStore(KnowledgeStore):
             )
 
     # writing
-
-    def add_texts(
-        self,
-        texts: Iterable[str],
-        metadatas: list[dict[str, Any]] | None = None,
-        *,
-        ids: list[str] | None = None,
-        **kwargs: Any,
-    ) -> list[str]:
-        texts = list(texts)
-        metadatas = metadatas or [{} for _ in texts]
-        names = [given or str(uuid.uuid4()) for given in ids or [""] * len(texts)]
-        chunks = [
-            Document(text, metadata=metadata, id=name)
-            for text, metadata, name in zip(texts, metadatas, names, strict=True)
-        ]
-        vectors = self.embed(chunks)  # before it is our turn: others can write meanwhile
-        with self.writing() as change:
-            change.add.extend(zip(chunks, vectors, strict=True))
-        return names
-
-    def delete(self, ids: list[str] | None = None, **kwargs: Any) -> bool:
-        """Ids that are not there are no error; without `ids` nothing is deleted."""
-        with self.writing() as change:
-            change.delete.extend(ids or [])
-        return True
 
     def note(self, facts: Mapping[str, str]) -> None:
         with self._turn():

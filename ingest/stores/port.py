@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import uuid
 from abc import abstractmethod
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
@@ -145,6 +146,53 @@ class KnowledgeStore(VectorStore):
     @abstractmethod
     def embeddings(self) -> Embeddings:
         """What makes its vectors."""
+
+    # LangChain's own face, on the above
+
+    def similarity_search(self, query: str, k: int = 4, **kwargs: Any) -> list[Document]:
+        return [document for document, _ in self.similarity_search_with_score(query, k, **kwargs)]
+
+    def similarity_search_with_score(
+        self, query: str, k: int = 4, *, filter: Filter | None = None, **kwargs: Any
+    ) -> list[tuple[Document, float]]:
+        """The `k` nearest chunks, best first; see `ingest.stores.filters` for what a filter says."""
+        return self.search_by_vector(self.embeddings.embed_query(query), k, filter=filter)
+
+    def similarity_search_by_vector(self, embedding: list[float], k: int = 4, **kwargs: Any) -> list[Document]:
+        return [document for document, _ in self.search_by_vector(embedding, k, filter=kwargs.get("filter"))]
+
+    def max_marginal_relevance_search(
+        self, query: str, k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
+    ) -> list[Document]:
+        return self.max_marginal_relevance_search_by_vector(
+            self.embeddings.embed_query(query), k, fetch_k, lambda_mult, **kwargs
+        )
+
+    def add_texts(
+        self,
+        texts: Iterable[str],
+        metadatas: list[dict[str, Any]] | None = None,
+        *,
+        ids: list[str] | None = None,
+        **kwargs: Any,
+    ) -> list[str]:
+        texts = list(texts)
+        metadatas = metadatas or [{} for _ in texts]
+        names = [given or str(uuid.uuid4()) for given in ids or [""] * len(texts)]
+        chunks = [
+            Document(text, metadata=metadata, id=name)
+            for text, metadata, name in zip(texts, metadatas, names, strict=True)
+        ]
+        vectors = self.embed(chunks)  # before the lock: others can write meanwhile
+        with self.writing() as change:
+            change.add.extend(zip(chunks, vectors, strict=True))
+        return names
+
+    def delete(self, ids: list[str] | None = None, **kwargs: Any) -> bool:
+        """Ids that are not there are no error; without `ids` nothing is deleted."""
+        with self.writing() as change:
+            change.delete.extend(ids or [])
+        return True
 
     def embed(self, chunks: Sequence[Document]) -> Vectors:
         """Unit vectors, (chunks, dimension), of what stands in the chunks and above them."""

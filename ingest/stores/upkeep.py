@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Connection
-from typing import TypeAlias
 
 import numpy as np
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from numpy.typing import NDArray
 
-from ingest.documents import embedding_text
+from ingest.documents import Progress, embedding_text
 from ingest.embedding import Embedder
 from ingest.errors import CollectionCorrupt
 from ingest.stores import catalogue
@@ -22,7 +21,6 @@ from ingest.stores.faiss import FaissStore, commit
 from ingest.stores.port import Vectors
 from ingest.stores.segments import Segment, SegmentFacts, check_file, open_segment, with_coarse, write_segment
 
-Progress: TypeAlias = Callable[[str, int, int], None]
 _CHUNKS_A_SEGMENT = 2048
 
 

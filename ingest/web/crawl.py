@@ -7,11 +7,10 @@ import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import TypeAlias
 
 import httpx
 
-from ingest.documents import Refused
+from ingest.documents import LeftOut, Progress, Refused
 from ingest.errors import DocumentError, UnsupportedDocument
 from ingest.web.addresses import Address, address_of
 from ingest.web.client import USER_AGENT, Client
@@ -19,12 +18,9 @@ from ingest.web.errors import Disallowed, Elsewhere, Gone, OutOfTime
 from ingest.web.guard import WEB_PORTS, AllowedPrivate, Guard, Resolver, resolve
 from ingest.web.limits import CrawlLimits
 from ingest.web.manners import Visitor
-from ingest.web.pages import LeftOut, Outcome
+from ingest.web.pages import Outcome
 from ingest.web.permission import Permissions
 from ingest.web.visit import Guide, SeenBefore
-
-Progress: TypeAlias = Callable[[str, int, int], None]
-"""Called with the page that is next, how many are done, and how many are known of so far."""
 
 _NOT_FOR_US = (Disallowed, Elsewhere, Gone, UnsupportedDocument)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import TypeAlias
 
-from ingest.documents import Refused
+from ingest.documents import LeftOut, Refused
 from ingest.errors import DocumentError
 from ingest.loaders.html import html_text
 from ingest.loaders.limits import MAX_MARKUP_BYTES
@@ -17,7 +17,7 @@ from ingest.web.kinds import is_html, is_text, name_of
 from ingest.web.limits import CrawlLimits
 from ingest.web.links import PageHead, Wishes, header_wishes, read_links
 from ingest.web.manners import Visitor
-from ingest.web.pages import FetchedPage, LeftOut, Outcome
+from ingest.web.pages import FetchedPage, Outcome
 from ingest.web.permission import MOVED, Permissions
 
 _GONE = (404, 410)

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from app.ingestion import ingest_paths
+from app.routes.collections import CollectionsSeen
 from app.services import open_collections, open_weights
 from app.settings import Settings
 from ingest.errors import NotSupported, UnknownCollection
@@ -58,3 +59,13 @@ def test_a_server_that_is_not_there_is_told_in_a_sentence(settings: Settings, tm
     assert "LARKWISE_MILVUS_URI" in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == "" or json.loads(done.stdout)
+
+
+def test_a_collection_whose_size_nobody_knows_is_listed_all_the_same(on_milvus: Settings) -> None:
+    collections = open_collections(on_milvus, open_weights(on_milvus))
+    try:
+        collections.create("empty")
+        seen = CollectionsSeen(collections=[collections.describe("empty")], unusable={})
+    finally:
+        collections.close()
+    assert json.loads(seen.model_dump_json())["collections"][0]["bytes"] is None
