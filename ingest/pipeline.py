@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePath
 from typing import Any
@@ -202,12 +202,21 @@ class _Run:
                 for prepared in batch
                 for document in (*prepared.placement.left, prepared.placement.document)
             }
-            change.record += [document for document in latest.values() if document.sources]
+            indexed = {prepared.placement.document.id for prepared in batch if prepared.chunks is not None}
+            change.record += self._recordable(latest.values(), indexed)
             added = {str(chunk.id): (chunk, next(rows)) for prepared in batch for chunk in prepared.chunks or []}
             change.add += [pair for pair in added.values() if latest[pair[0].metadata["document_id"]].sources]
         for prepared in batch:
             self._count(prepared.placement.kind, prepared.source)
         self._tally.chunks += len(added)
+
+    def _recordable(self, documents: Iterable[StoredDocument], indexed: set[str]) -> list[StoredDocument]:
+        """Those that have chunks: indexed now, or still in the collection, whoever else has deleted some meanwhile."""
+        return [
+            document
+            for document in documents
+            if document.sources and (document.id in indexed or self._store.document(document.id) is not None)
+        ]
 
     def _still_there(self, batch: Sequence[_Prepared]) -> Sequence[_Prepared]:
         """Without those whose chunks should have stayed, and whose document somebody has deleted meanwhile."""
@@ -253,7 +262,7 @@ class _Run:
         left = [without(document, keys) for document in touched]
         with self._store.writing() as change:
             change.forget += [document.id for document in left if not document.sources]
-            change.record += [document for document in left if document.sources]
+            change.record += self._recordable(left, set())
         for document in left:
             self._known.put(document)
         self._tally.removed += [source.name for source in gone]

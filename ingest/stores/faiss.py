@@ -254,8 +254,7 @@ class FaissStore(KnowledgeStore):
         vectors = np.stack([vector for _, vector in added]).astype(np.float32)
         dimension = int(catalogue.facts_of(db)["dimension"])
         if dimension and dimension != vectors.shape[1] and catalogue.segments_of(db):
-            asked_with = f"{self._embedding_name} of {vectors.shape[1]} dimensions instead of {dimension}"
-            raise EmbeddingMismatch(self.name, made_with=self._embedding_name, asked_with=asked_with)
+            raise self._other_dimension(dimension, vectors.shape[1])
         facts = write_segment(
             self.folder,
             catalogue.next_segment_name(db),
@@ -266,6 +265,10 @@ class FaissStore(KnowledgeStore):
         )
         catalogue.register_segment(db, facts, int(numbers[0]))
         catalogue.set_facts(db, {"dimension": str(vectors.shape[1])})
+
+    def _other_dimension(self, here: int, asked: int) -> EmbeddingMismatch:
+        asked_with = f"{self._embedding_name} of {asked} dimensions instead of {here}"
+        return EmbeddingMismatch(self.name, made_with=self._embedding_name, asked_with=asked_with)
 
     def _merge(self, db: Connection, run: Sequence[LiveSegment]) -> None:
         """Several become one without their deleted rows; nothing that a reader sees changes."""
@@ -317,6 +320,9 @@ class FaissStore(KnowledgeStore):
         check_filter(wanted)
         if k < 1 or not generation.count:
             return []
+        dimension = generation.segments[0].segment.vectors.shape[1]
+        if len(vector) != dimension:  # FAISS would read beyond its end
+            raise self._other_dimension(dimension, len(vector))
         allowed = generation.allowed(wanted, lambda given: numbers_where(db, given))
         return generation.nearest(unit([vector])[0], k, allowed, self._pool)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -46,6 +47,7 @@ class Generation:
     key: tuple[str, str]
     segments: tuple[LiveSegment, ...]
     filters: dict[str, Allowed] = field(default_factory=dict)
+    remembering: threading.Lock = field(default_factory=threading.Lock)
 
     @property
     def count(self) -> int:
@@ -86,11 +88,14 @@ class Generation:
         if not isinstance(wanted, Mapping):
             return find(wanted)
         key = json.dumps(wanted, sort_keys=True, default=_jsonable)
-        if key not in self.filters:
-            while len(self.filters) >= _REMEMBERED_FILTERS:
-                self.filters.pop(next(iter(self.filters)), None)
-            self.filters[key] = find(wanted)
-        return self.filters[key]
+        found = self.filters.get(key)
+        if found is None:
+            found = find(wanted)
+            with self.remembering:
+                while len(self.filters) >= _REMEMBERED_FILTERS:
+                    del self.filters[next(iter(self.filters))]
+                self.filters[key] = found
+        return found
 
 
 def _jsonable(value: Any) -> Any:

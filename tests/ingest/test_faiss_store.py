@@ -253,3 +253,30 @@ def test_a_writer_that_is_killed_leaves_a_whole_collection(tmp_path: Path) -> No
         assert len({document.metadata["round"] for document in found}) == 1
         store.add_texts(["still writable"], [{"round": 0}], ids=["0"])
         store.add_texts(["x"], [{"round": found[0].metadata["round"]}], ids=["0"])
+
+
+def test_a_vector_of_another_length_is_refused_and_not_read_beyond_its_end(tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    store.add_texts(["one"])
+    for length in (1, 15, 17):
+        with pytest.raises(EmbeddingMismatch, match=f"{length} dimensions instead of 16"):
+            store.search_by_vector([1.0] * length, 1)
+
+
+def test_many_filters_at_once_are_remembered_without_harm(tmp_path: Path) -> None:
+    store = store_in(tmp_path)
+    store.add_texts([f"text {n}" for n in range(60)], [{"n": n} for n in range(60)])
+    wrong: list[Any] = []
+
+    def search(start: int) -> None:
+        for number in [*range(start, 60), *range(start)] * 3:
+            found = store.similarity_search("x", k=5, filter={"n": number})
+            if [chunk.metadata["n"] for chunk in found] != [number]:
+                wrong.append((number, found))
+
+    threads = [threading.Thread(target=search, args=(start,)) for start in (0, 15, 30, 45)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert wrong == []
