@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import signal
 import threading
 from collections.abc import Sequence
 from datetime import datetime
@@ -81,6 +82,9 @@ def _follow(settings: Settings, paths: Sequence[Path], collection: str, wishes: 
     def failed(error: IngestError) -> None:
         err.print(f"{error}; it is tried again at the next change", style="red", markup=False)
 
+    # a shell starts what runs in the background deaf to Ctrl-C, and service managers say SIGTERM; commits are whole
+    for ending in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(ending, signal.default_int_handler)
     err.print(f"following {', '.join(map(str, paths))}; Ctrl-C ends", markup=False)
     follow(paths, once, stop=threading.Event(), failed=failed)
 
