@@ -10,7 +10,7 @@ from langchain_core.runnables.utils import AddableDict
 
 from app.cli_terminal import CollectionOption, JsonOption, err, out, print_json, progress_bar
 from app.conversations import remembering
-from app.services import Services, open_collections, open_services, open_weights
+from app.services import Services, open_collections, open_ranker, open_services, open_weights
 from app.settings import load_settings
 from chains import retrieval
 from chains.registry import chain_named, validated
@@ -97,9 +97,12 @@ def search(
     if not question.strip():
         raise typer.BadParameter("the question is empty")
     with progress_bar() as progress:
-        collections = open_collections(settings, open_weights(settings, progress=progress))
-    found = retrieval.retrieve(collections.open(collection), question, top_k=top_k)
-    sources = [retrieval.as_source(one) for one in found]
+        weights = open_weights(settings, progress=progress)
+        collections = open_collections(settings, weights)
+        ranker = open_ranker(settings, weights)
+    store = collections.open(collection)
+    found = retrieval.retrieve(store, question, top_k=top_k, fetch_k=max(20, top_k), ranker=ranker)
+    sources = [retrieval.as_source(one) for one in found.found]
     if as_json:
         print_json({"question": question, "collection": collection, "results": sources})
         return

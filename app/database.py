@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -127,6 +128,17 @@ class JobRow(Base):
     finished_at: Mapped[datetime | None] = mapped_column(DateTime(timezone=True))
 
 
+@dataclass(frozen=True, slots=True)
+class Rated:
+    """An answer, and what somebody who got it thinks of it."""
+
+    answer_id: str
+    question: str
+    output: dict[str, Any]
+    rating: str
+    comment: str
+
+
 class Database:
     """Open it with `open_database`; one for the whole process."""
 
@@ -200,6 +212,20 @@ class Database:
         async with self.session() as session:
             found = await session.scalars(select(FeedbackRow).where(FeedbackRow.answer_id == answer_id))
             return list(found.all())
+
+    async def rated(self, rating: str) -> list[Rated]:
+        """The answers with this rating, the oldest first; once for each caller who rated it so."""
+        async with self.session() as session:
+            found = await session.execute(
+                select(AnswerRow, FeedbackRow)
+                .join(FeedbackRow, FeedbackRow.answer_id == AnswerRow.id)
+                .where(FeedbackRow.rating == rating)
+                .order_by(AnswerRow.created_at, FeedbackRow.id)
+            )
+            return [
+                Rated(answer.id, answer.question, answer.output, feedback.rating, feedback.comment or "")
+                for answer, feedback in found
+            ]
 
 
 async def _again_if_beaten(write: Callable[[], Awaitable[None]]) -> None:

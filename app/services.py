@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import hashlib
 import logging
 import os
 from collections.abc import AsyncIterator, Mapping
@@ -12,6 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from langchain_core.documents.compressor import BaseDocumentCompressor
 from langchain_core.embeddings import Embeddings
 from langchain_core.language_models import BaseChatModel
 
@@ -21,18 +23,25 @@ from app.keys import Keys
 from app.originals import Originals
 from app.running import RunningAnswers
 from app.settings import Settings
+from chains.answer_settings import AnswerSettings
 from chains.built_in import BUILT_IN
+from chains.confidence import Calibration, shipped_calibration
+from chains.ranking import LearnedRanker
 from chains.registry import Chain, ChainSpec, Parts, load_chains
 from ingest.collections import Collections, CollectionSet, EmbeddingModel
 from ingest.embedding import Embedder, EmbedInThreads
 from ingest.splitter import SplitterSettings
+from ingest.stores.port import CALIBRATION, KnowledgeStore
 from models.engine.requests import EngineLoad, NobodyWatches, Observer
-from models.errors import WeightsInvalid
+from models.errors import CompletionTimeout, EngineFailed, ModelUnavailable, OutOfMemory, QueueFull, WeightsInvalid
 from models.manifest import load_manifest
+from models.side_by_side import SideBySide, parts
 from models.sources import Progress
 from models.weights import WeightsStore, no_progress
 
 logger = logging.getLogger(__name__)
+BUSY_OR_ABSENT = (QueueFull, CompletionTimeout, OutOfMemory, ModelUnavailable, EngineFailed)
+"""For which sentences of the documents are a better answer than none."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +77,20 @@ async def open_services(
         database = await open_database(settings.database)
         closing.push_async_callback(database.close)
         embedding = await asyncio.to_thread(open_embeddings, settings.embedding_model, weights)
-        fingerprint = await asyncio.to_thread(weights.fingerprint, settings.embedding_model)
+        fingerprint = await asyncio.to_thread(embedding_fingerprint, settings.embedding_model, weights)
         model_of = EmbeddingModel(embedding, settings.embedding_model, fingerprint)
         collections = await asyncio.to_thread(_collections, settings, model_of)
         closing.callback(collections.close)
         model = await asyncio.to_thread(open_model, settings, weights, observer)
         closing.push_async_callback(close_model, settings, model)
-        parts = Parts(model=model, collection=collections.open)
+        parts = Parts(
+            model=model,
+            collection=collections.open,
+            calibration=lambda name: calibration_of(collections.open(name)),
+            ranker=await asyncio.to_thread(open_ranker, settings, weights),
+            answers=answer_settings(settings),
+            unavailable=BUSY_OR_ABSENT,
+        )
         yield Services(
             settings=settings,
             model=model,
@@ -117,7 +133,9 @@ def open_collections(settings: Settings, weights: WeightsStore) -> CollectionSet
         StoreUnavailable: the server that holds the collections does not answer.
     """
     name = settings.embedding_model
-    return _collections(settings, EmbeddingModel(open_embeddings(name, weights), name, weights.fingerprint(name)))
+    return _collections(
+        settings, EmbeddingModel(open_embeddings(name, weights), name, embedding_fingerprint(name, weights))
+    )
 
 
 def _collections(settings: Settings, model: EmbeddingModel) -> CollectionSet:
@@ -139,9 +157,29 @@ def open_embedder(settings: Settings, embeddings: Embeddings) -> Embedder:
 
 def open_embeddings(name: str, weights: WeightsStore) -> Embeddings:
     """
+    `FIRST+LATIN` stands for two models side by side; see `models.side_by_side`.
+
     Raises:
         WeightsError: it cannot be had, or is no embedding model.
     """
+    first, *latin = parts(name)
+    every = _open_one(first, weights)
+    return SideBySide(every, *_open_latin(latin[0], weights)) if latin else every
+
+
+def _open_latin(name: str, weights: WeightsStore) -> tuple[Embeddings, int]:
+    """The second of two models, and its vectors' dimension; every English text waits for it, so it should be fast."""
+    from models.bert_encoder import BertEncoder, is_bert
+
+    folder = weights.ensure(name)
+    if is_bert(folder):
+        encoder = BertEncoder(folder)
+        return encoder, encoder.dimension
+    other = _open_one(name, weights)
+    return other, len(other.embed_query("a"))
+
+
+def _open_one(name: str, weights: WeightsStore) -> Embeddings:
     from models.embeddings import EMBEDDED, EmbeddedEncoder, load_sentence_transformer
 
     entry = weights.manifest.find(name)
@@ -149,6 +187,35 @@ def open_embeddings(name: str, weights: WeightsStore) -> Embeddings:
         logger.warning("the embedding model %s is for %s", name, entry.licence)
     folder = weights.ensure(name)
     return EmbeddedEncoder() if name == EMBEDDED else load_sentence_transformer(folder)
+
+
+def embedding_fingerprint(name: str, weights: WeightsStore) -> str:
+    """
+    A hash of the weights that a name of `open_embeddings` stands for.
+
+    Raises:
+        WeightsError: they cannot be had.
+    """
+    hashes = [weights.fingerprint(part) for part in parts(name)]
+    return hashes[0] if len(hashes) == 1 else hashlib.sha256("".join(hashes).encode()).hexdigest()
+
+
+def open_ranker(settings: Settings, weights: WeightsStore) -> BaseDocumentCompressor:
+    """
+    Raises:
+        WeightsError: the settings name one that cannot be had.
+    """
+    if not settings.reranker_model:
+        return LearnedRanker()
+    from models.reranker import load_cross_encoder
+
+    return load_cross_encoder(weights.ensure(settings.reranker_model))
+
+
+def calibration_of(store: KnowledgeStore) -> Calibration:
+    """The collection's own, where `larkwise eval calibrate` has made one."""
+    fitted = store.facts().get(CALIBRATION)
+    return Calibration.from_json(fitted) if fitted else shipped_calibration()
 
 
 def open_model(settings: Settings, weights: WeightsStore, observer: Observer | None = None) -> BaseChatModel:
@@ -169,6 +236,10 @@ def open_model(settings: Settings, weights: WeightsStore, observer: Observer | N
             return _open_llama_cpp(settings, weights)
         case "hf-pipeline":
             return _open_pipeline(settings, weights)
+        case "none":
+            from models.no_chat import NoChatModel
+
+            return NoChatModel()
 
 
 async def close_model(settings: Settings, model: Any) -> None:
@@ -190,6 +261,8 @@ async def close_model(settings: Settings, model: Any) -> None:
             from models.pipeline_chat import close_pipeline_chat_model
 
             await asyncio.to_thread(close_pipeline_chat_model, model)
+        case "none":
+            pass
 
 
 def _open_local(settings: Settings, weights: WeightsStore, observer: Observer) -> BaseChatModel:
@@ -253,8 +326,8 @@ def _open_pipeline(settings: Settings, weights: WeightsStore) -> BaseChatModel:
 
 def needed_models(settings: Settings) -> list[str]:
     """The models whose files this machine must have."""
-    own = [] if settings.llm_provider == "openai" else [settings.llm_model]
-    return [*own, settings.embedding_model]
+    own = [] if settings.llm_provider in ("openai", "none") else [settings.llm_model]
+    return [*own, *parts(settings.embedding_model), *filter(None, [settings.reranker_model])]
 
 
 def prepare(name: str, settings: Settings, weights: WeightsStore) -> Path:
@@ -315,6 +388,12 @@ def engine_load(model: BaseChatModel) -> EngineLoad | None:
     from models.chat import LocalChatModel
 
     return model.load() if isinstance(model, LocalChatModel) else None
+
+
+def answer_settings(settings: Settings) -> AnswerSettings:
+    return AnswerSettings(
+        mode=settings.answer_mode, unsupported=settings.unsupported_sentences, diversity=settings.diversity
+    )
 
 
 def splitter_settings(settings: Settings) -> SplitterSettings:

@@ -68,11 +68,11 @@ class Settings(BaseSettings):
     cors_origins: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="Web origins that may call from a browser, separated by commas; none by default"
     )
-    llm_provider: Literal["local", "openai", "hf-pipeline", "llama-cpp"] = Field(
+    llm_provider: Literal["local", "openai", "hf-pipeline", "llama-cpp", "none"] = Field(
         "local",
         description="`local` is larkwise's own engine: many at once, token by token; `openai` any server with OpenAI's "
         "interface, see LLM_BASE_URL; `llama-cpp` a GGUF file, with the extra `llama-cpp`; `hf-pipeline` LangChain's "
-        "HuggingFacePipeline, for comparison",
+        "HuggingFacePipeline, for comparison; `none` runs no model: answers are sentences of the documents",
     )
     llm_model: str = Field(
         "qwen2.5-coder-1.5b-instruct",
@@ -106,7 +106,31 @@ class Settings(BaseSettings):
     )
     answer_tokens: int = Field(256, ge=1, le=8192, description="The greatest length of a chain's answer, in tokens")
     embedding_model: str = Field(
-        "use-multilingual-v3", description="A name from `larkwise models list`, a hub name, or a folder"
+        "use-multilingual-v3+all-minilm-l6-v2",
+        description="A name from `larkwise models list`, a hub name, or a folder. `FIRST+SECOND` puts the vectors of "
+        "two models side by side: the first is for all texts, the second for those in Latin letters",
+    )
+    reranker_model: str = Field(
+        "",
+        description="A cross-encoder that orders what was found, for example BAAI/bge-reranker-base; where it is not "
+        "set, the small ranker that larkwise comes with, which takes a hundredth of the time",
+    )
+    answer_mode: Literal["auto", "generated", "extractive"] = Field(
+        "auto",
+        description="`generated`: answers are written by the model; `extractive`: they are the best sentences of the "
+        "documents, in a tenth of a second; `auto`: written, and extractive where the model is busy or absent",
+    )
+    unsupported_sentences: Literal["flag", "drop"] = Field(
+        "flag",
+        description="What happens to a sentence of an answer that no source supports: `flag` shows it with [?], `drop` "
+        "leaves it out",
+    )
+    diversity: float = Field(
+        0.0,
+        ge=0,
+        le=1,
+        description="How much an answer prefers passages that say something else to more of the same; 0 is by "
+        "relevance alone",
     )
     chunk_size: int = Field(500, ge=50, le=8000, description="Characters of a chunk")
     chunk_overlap: int = Field(50, ge=0, le=4000, description="Characters that neighbouring chunks share")

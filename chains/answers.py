@@ -37,8 +37,14 @@ class Answer(TypedDict):
     sources: list[Source]
     citations: list[Citation]
     confidence: float
-    """The probability that the answer is supported by the documents, 0..1."""
+    """
+    The probability, 0..1, that the answer is right; of a refusal, that the documents hold an answer after all.
+    """
     refused: bool
+    mode: str
+    """`generated` by the model, `extractive`: sentences of the sources, `refused`: the model was not asked."""
+    signals: dict[str, float]
+    """What the confidence is made of; see `chains.confidence.Outcome`."""
 
 
 class Turn(TypedDict):

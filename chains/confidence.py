@@ -1,83 +1,125 @@
-"""How likely it is that the documents answer a question."""
+"""How likely it is that the documents answer a question, before and after the model has spoken."""
 
 from __future__ import annotations
 
+import json
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from chains.language import terms
-from chains.retrieval import Found, searchable_text
+from chains.coefficients import Linear, Pairing, linears, shipped
+
+_DEPTH = 10
+_OF_THE_FIRST = (
+    "cosine",
+    "bm25_of_possible",
+    "coverage",
+    "title_coverage",
+    "sentence_coverage",
+    "titled_sentence_coverage",
+    "window_coverage",
+    "shared_run",
+    "character_coverage",
+    "kind_in_sentence",
+    "kind_in_chunk",
+)
+_LARGEST = ("cosine", "coverage", "titled_sentence_coverage")
+
+
+def evidence(numbers: Sequence[Mapping[str, float]], scores: Sequence[float]) -> dict[str, float]:
+    """
+    What all candidates of a question say together, by name; `numbers` are their matches, `scores` their ranks'.
+
+    Of the first candidate its match; the largest of some numbers; and how far the first leads.
+    """
+    by_score = sorted(scores, reverse=True)
+    first = numbers[scores.index(by_score[0])]
+    return {
+        **{name: first[name] for name in _OF_THE_FIRST},
+        **{f"largest_{name}": max(one[name] for one in numbers) for name in _LARGEST},
+        "rank_score": by_score[0],
+        "lead": by_score[0] - by_score[min(1, len(by_score) - 1)],
+        "lead_of_tenth": by_score[0] - by_score[min(_DEPTH, len(by_score)) - 1],
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What is known once an answer is there; its fields are what `Calibration.right` weighs."""
+
+    answerable: float
+    """As it was before, 0..1."""
+    supported: float
+    """The share of the answer's sentences that a quote supports."""
+    log_probability: float
+    """The mean of the answer's tokens, by the model itself; 0 where it does not say."""
+    is_extractive: bool
+    refused: bool
+
+    def numbers(self) -> dict[str, float]:
+        """By name, for weighing and for whoever wants to know why."""
+        return {
+            "answerable": self.answerable,
+            "log_odds": log_odds(self.answerable),
+            "supported": self.supported,
+            "log_probability": self.log_probability,
+            "extractive": float(self.is_extractive),
+        }
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
     """
-    A logistic model of the evidence, fitted as `evals.calibrate` does on the handbook's questions and on 770 others
-    about Chinese and English encyclopedia articles; AUC .99 on the handbook, .94 and .89 on the others.
+    What turns evidence into probabilities, by logistic regression; the weights are those of `Coefficients`.
+
+    `gates` are two probabilities of an answer: under the first the model is not asked, under the second it may refuse
+    and what it says must be supported.
     """
 
-    bias: float = -5.90
-    similarity: float = 4.98
-    coverage: float = 6.75
-    together: float = 1.21
+    before: Mapping[Pairing, Linear]
+    right: Mapping[Pairing, Linear]
+    gates: Mapping[Pairing, tuple[float, float]]
+
+    @classmethod
+    def from_json(cls, text: str) -> Calibration:
+        """As `to_json` wrote it."""
+        found = json.loads(text)
+        gates: dict[Pairing, tuple[float, float]] = {name: (pair[0], pair[1]) for name, pair in found["gates"].items()}
+        return cls(linears(found["answerable"]), linears(found["right"]), gates)
+
+    def to_json(self) -> str:
+        """For a collection's manifest."""
+        return json.dumps(
+            {
+                "answerable": {name: dict(one.weights) for name, one in self.before.items()},
+                "right": {name: dict(one.weights) for name, one in self.right.items()},
+                "gates": self.gates,
+            }
+        )
+
+    def answerable(self, seen: Mapping[str, float], pairing: Pairing) -> float:
+        """The probability that the documents hold the answer, 0..1."""
+        return probability(self.before[pairing].of(seen))
+
+    def confidence(self, outcome: Outcome, pairing: Pairing) -> float:
+        """Of an answer, the probability that it is right; of a refusal, that the documents hold an answer; 0..1."""
+        if outcome.refused:
+            return outcome.answerable
+        return probability(self.right[pairing].of(outcome.numbers()))
 
 
-REFUSE_BELOW = 0.10
-"""
-Under this the model is not asked at all: what it would say could not be supported. On the calibration questions 2 %
-of those that have an answer lie below, and a half of those that have none.
-"""
-
-ANSWER_FROM = 0.6
-"""
-From here on the model is told to answer and not offered to refuse, because it takes that offer far too often: one in
-three of the Chinese questions whose passage it had. A tenth of the questions without an answer lie above.
-"""
+def probability(odds: float) -> float:
+    """Of log-odds; 0..1, without overflow."""
+    return 1 / (1 + math.exp(-max(-50.0, min(50.0, odds))))
 
 
-@dataclass(frozen=True, slots=True)
-class Evidence:
-    """What is known before the model has said anything; all 0..1."""
-
-    similarity: float
-    """Of the best chunk."""
-    coverage: float
-    """The weighted share of the question's terms in the chunk that has most of them."""
-    together: float
-    """The share of the question's terms that all chunks have between them."""
+def log_odds(chance: float) -> float:
+    """Of a probability; at most 8 in size, so that certainty weighs no more than a thousand to one and some."""
+    kept = min(max(chance, 3.4e-4), 1 - 3.4e-4)
+    return math.log(kept / (1 - kept))
 
 
-def evidence(question: str, found: Sequence[Found]) -> Evidence:
-    """Nothing found is no evidence."""
-    if not found:
-        return Evidence(0.0, 0.0, 0.0)
-    asked = terms(question)
-    seen = frozenset().union(*(terms(searchable_text(one.document)) for one in found))
-    return Evidence(
-        similarity=max(one.similarity for one in found),
-        coverage=max(one.coverage for one in found),
-        together=len(asked & seen) / len(asked) if asked else 0.0,
-    )
-
-
-def answerable(seen: Evidence, calibration: Calibration) -> float:
-    """The probability that the documents answer the question, 0..1; 0 where nothing was found."""
-    if seen == Evidence(0.0, 0.0, 0.0):
-        return 0.0
-    logit = (
-        calibration.bias
-        + calibration.similarity * seen.similarity
-        + calibration.coverage * seen.coverage
-        + calibration.together * seen.together
-    )
-    return 1 / (1 + math.exp(-logit))
-
-
-def after_answer(before: float, *, refused: bool, supported_share: float) -> float:
-    """
-    The same once the answer is known: an answer whose sentences no source supports is worth less.
-
-    `supported_share` is the part of its sentences that carry a citation, 0..1.
-    """
-    return round(before * (0.3 if refused else 0.4 + 0.6 * supported_share), 4)
+def shipped_calibration() -> Calibration:
+    """Fitted on questions about encyclopedia articles in Chinese and English, and on the example handbook's."""
+    found = shipped()
+    return Calibration(found.answerable, found.right, found.gates)

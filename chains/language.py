@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import threading
+from collections.abc import Iterator
 from functools import lru_cache
 from typing import Literal
 
@@ -29,6 +30,11 @@ _EN_EMPTY_WORDS = """
 _EN_EMPTY = frozenset(_EN_EMPTY_WORDS.split())
 
 
+_stem_of: dict[str, str] = {}
+"""Words repeat, and a stemmer written in Python takes its time."""
+_MOST_STEMS = 200_000
+
+
 class _Stemmers(threading.local):
     """A stemmer keeps the word that it works on: each thread has its own."""
 
@@ -47,6 +53,16 @@ def language_of(text: str) -> Language:
     return "en" if is_english else "zh"
 
 
+def is_han(text: str) -> bool:
+    """Whether a text is written in Han characters rather than in Latin letters."""
+    return 2 * len(_HAN.findall(text)) > len(re.findall(r"[A-Za-z]+", text))
+
+
+def characters(text: str) -> frozenset[str]:
+    """Its Han characters."""
+    return frozenset(_HAN.findall(text))
+
+
 @lru_cache(maxsize=4096)
 def terms(text: str) -> frozenset[str]:
     """
@@ -54,20 +70,27 @@ def terms(text: str) -> frozenset[str]:
 
     A name such as LC-200 counts as a whole and in its parts, because people write it both ways.
     """
-    found: set[str] = set()
-    for word in _WORD.findall(text):
-        if _HAN.match(word):
-            found.update(_pairs(word))
-        elif word[0].isdigit():
-            found.add(_number(word))
-        else:
-            found.update(_english(word.lower()))
-    return frozenset(found)
+    return frozenset(term for term, _ in _found(text))
+
+
+def written(text: str) -> dict[str, str]:
+    """Each of its `terms`, and how the text writes it: another index may stem words in its own way."""
+    return dict(_found(text))
 
 
 def numbers(text: str) -> frozenset[str]:
     """The numbers in a text, as one writes them without thousands separators; not those in names such as LC-200."""
     return frozenset(_number(word) for word in _WORD.findall(text) if word[0].isdigit())
+
+
+def _found(text: str) -> Iterator[tuple[str, str]]:
+    for word in _WORD.findall(text):
+        if _HAN.match(word):
+            yield from ((pair, pair) for pair in _pairs(word))
+        elif word[0].isdigit():
+            yield _number(word), word
+        else:
+            yield from _english(word.lower())
 
 
 def _pairs(run: str) -> list[str]:
@@ -79,9 +102,17 @@ def _pairs(run: str) -> list[str]:
     return pairs
 
 
-def _english(word: str) -> list[str]:
+def _english(word: str) -> list[tuple[str, str]]:
     parts = [word, *re.split(r"[-_./]", word)] if re.search(r"[-_./]", word) else [word]
-    return [str(_stemmers.english.stemWord(part)) for part in parts if part and part not in _EN_EMPTY]
+    return [(_stem(part), part) for part in parts if part and part not in _EN_EMPTY]
+
+
+def _stem(word: str) -> str:
+    if word not in _stem_of:
+        if len(_stem_of) >= _MOST_STEMS:
+            _stem_of.clear()
+        _stem_of[word] = str(_stemmers.english.stemWord(word))
+    return _stem_of[word]
 
 
 def _number(word: str) -> str:

@@ -1,31 +1,20 @@
-"""Answers from a collection of documents: retrieve, gate, prompt, model, citations."""
+"""Answers from a collection of documents: rewrite, retrieve, gate, prompt, model, citations."""
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Annotated, Any
 
-from langchain_core.language_models import BaseChatModel
-from langchain_core.output_parsers import StrOutputParser
-from langchain_core.runnables import (
-    Runnable,
-    RunnableGenerator,
-    RunnableLambda,
-    RunnablePassthrough,
-)
+from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda, RunnablePassthrough
 from langchain_core.runnables.utils import AddableDict
-from langchain_core.vectorstores import VectorStore
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
 
-from chains import confidence, retrieval
+from chains import retrieval
+from chains.answering import Answering
 from chains.answers import Citation, Source
-from chains.composing import Composer
-from chains.confidence import Calibration
-from chains.language import language_of
-from chains.prompts import REFUSALS, passages, rag_prompt
 from chains.registry import Chain, ChainSpec, Parts
-from chains.rewriting import standalone_question
+from chains.retrieval import Retrieved
+from chains.rewriting import rewriter, standalone_question
 
 MAX_QUESTION = 2048
 
@@ -42,6 +31,10 @@ class Question(BaseModel):
     question: str = Field(max_length=MAX_QUESTION, description="The question, at most 2048 characters")
     collection: str = Field("default", description="The set of documents to answer from")
     session_id: SessionId = Field("", max_length=128, description="Keeps a conversation's turns together")
+    filter: dict[str, Any] = Field(
+        default_factory=dict,
+        description='Only chunks whose metadata are so, for example {"department": "hr"}; see docs/knowledge.md',
+    )
 
     @field_validator("question")
     @classmethod
@@ -61,18 +54,21 @@ class RagOutput(BaseModel):
     citations: list[Citation]
     confidence: float
     refused: bool
+    mode: str
+    signals: dict[str, float]
 
 
 def build(parts: Parts) -> Chain:
     """
     The chain from a `Question`'s fields to an `Answer`, streamed in pieces whose sum is the whole.
 
-    First come the sources, then the answer's text as the model writes it, then citations and confidence.
+    First come the sources, then the answer's text as the model writes it, then citations and confidence. Where the
+    model cannot answer now, the best sentences of the sources stand in its place.
     """
     chain: Chain = (
-        RunnablePassthrough.assign(standalone_question=RunnableLambda(_standalone))
-        | RunnablePassthrough.assign(found=RunnableLambda(_retriever(parts.collection)))
-        | RunnableGenerator(_answers(parts.model), _async_answers(parts.model))
+        RunnablePassthrough.assign(standalone_question=_rewriter(parts))
+        | RunnablePassthrough.assign(retrieved=RunnableLambda(_retriever(parts)))
+        | RunnableGenerator(_answers(parts), _async_answers(parts))
     )
     return chain
 
@@ -86,91 +82,78 @@ SPEC = ChainSpec(
 )
 
 
-def _standalone(value: dict[str, Any]) -> str:
+def _rewriter(parts: Parts) -> Runnable[dict[str, Any], str]:
+    """Where the model cannot be asked now, the rule alone."""
+    by_model = rewriter(parts.model)
+    if not parts.unavailable:
+        return by_model
+    return by_model.with_fallbacks([RunnableLambda(_by_rule)], exceptions_to_handle=parts.unavailable)
+
+
+def _by_rule(value: dict[str, Any]) -> str:
     return standalone_question(value["question"], value.get("history") or [])
 
 
-def _retriever(collection: Callable[[str], VectorStore]) -> Callable[[dict[str, Any]], list[retrieval.Found]]:
-    def found(value: dict[str, Any]) -> list[retrieval.Found]:
-        return retrieval.retrieve(collection(value.get("collection") or "default"), value["standalone_question"])
-
-    return found
-
-
-class _Answering:
-    """One question on its way to an answer; what is the same whether the model streams sync or async."""
-
-    def __init__(self, value: dict[str, Any]) -> None:
-        self._question: str = value["question"]
-        self._standalone: str = value["standalone_question"]
-        self._found: Sequence[retrieval.Found] = value["found"]
-        self._language = language_of(self._question)
-        self._sources = [retrieval.as_source(one) for one in self._found]
-        seen = confidence.evidence(self._standalone, self._found)
-        self._answerable = confidence.answerable(seen, Calibration())
-        self._doubtful = self._answerable < confidence.ANSWER_FROM
-        self._composer = Composer(self._sources, self._language, doubtful=self._doubtful)
-
-    @property
-    def worth_asking(self) -> bool:
-        return self._answerable >= confidence.REFUSE_BELOW
-
-    def begin(self) -> AddableDict:
-        return AddableDict(answer_id=uuid.uuid4().hex, standalone_question=self._standalone, sources=self._sources)
-
-    def prompt(self) -> dict[str, str]:
-        return {
-            "passages": passages(self._found),
-            "question": self._standalone,
-            "refusal": REFUSALS[self._language],
-        }
-
-    def chain(self, model: BaseChatModel) -> Runnable[dict[str, str], str]:
-        return rag_prompt(self._language, may_refuse=self._doubtful) | model.bind(temperature=0) | StrOutputParser()
-
-    def feed(self, piece: str) -> Iterator[AddableDict]:
-        yield from _text(self._composer.feed(piece))
-
-    def end(self) -> Iterator[AddableDict]:
-        yield from _text(self._composer.end())
-        refused = self._composer.refused
-        final = confidence.after_answer(
-            self._answerable, refused=refused, supported_share=self._composer.supported_share
+def _retriever(parts: Parts) -> Callable[[dict[str, Any]], Retrieved]:
+    def retrieved(value: dict[str, Any]) -> Retrieved:
+        name = value.get("collection") or "default"
+        return retrieval.retrieve(
+            parts.collection(name),
+            value["standalone_question"],
+            filter=value.get("filter") or None,
+            ranker=parts.ranker,
+            calibration=parts.calibration(name),
         )
-        yield AddableDict(citations=self._composer.citations, confidence=final, refused=refused)
+
+    return retrieved
 
 
-def _text(text: str) -> Iterator[AddableDict]:
-    if text:
-        yield AddableDict(answer=text)
+def _answering(parts: Parts, value: dict[str, Any]) -> Answering:
+    name = value.get("collection") or "default"
+    return Answering(
+        question=value["question"],
+        standalone=value["standalone_question"],
+        retrieved=value["retrieved"],
+        calibration=parts.calibration(name),
+        settings=parts.answers,
+        embeddings=parts.collection(name).embeddings,
+    )
 
 
-def _answers(model: BaseChatModel) -> Callable[[Iterator[dict[str, Any]]], Iterator[AddableDict]]:
+def _answers(parts: Parts) -> Callable[[Iterator[dict[str, Any]]], Iterator[AddableDict]]:
     def answers(values: Iterator[dict[str, Any]]) -> Iterator[AddableDict]:
-        answering = _Answering(_merged(list(values)))
+        answering = _answering(parts, _merged(list(values)))
         yield answering.begin()
         if answering.worth_asking:
-            for piece in answering.chain(model).stream(answering.prompt()):
-                yield from answering.feed(piece)
+            try:
+                for piece in _asked(parts, answering).stream(answering.prompt()):
+                    yield from answering.feed(piece)
+            except parts.unavailable as error:
+                answering.fall_back(error)
         yield from answering.end()
 
     return answers
 
 
-def _async_answers(
-    model: BaseChatModel,
-) -> Callable[[AsyncIterator[dict[str, Any]]], AsyncIterator[AddableDict]]:
+def _async_answers(parts: Parts) -> Callable[[AsyncIterator[dict[str, Any]]], AsyncIterator[AddableDict]]:
     async def answers(values: AsyncIterator[dict[str, Any]]) -> AsyncIterator[AddableDict]:
-        answering = _Answering(_merged([value async for value in values]))
+        answering = _answering(parts, _merged([value async for value in values]))
         yield answering.begin()
         if answering.worth_asking:
-            async for piece in answering.chain(model).astream(answering.prompt()):
-                for part in answering.feed(piece):
-                    yield part
+            try:
+                async for piece in _asked(parts, answering).astream(answering.prompt()):
+                    for part in answering.feed(piece):
+                        yield part
+            except parts.unavailable as error:
+                answering.fall_back(error)
         for part in answering.end():
             yield part
 
     return answers
+
+
+def _asked(parts: Parts, answering: Answering) -> Runnable[dict[str, str], Any]:
+    return answering.template() | parts.model.bind(temperature=0)
 
 
 def _merged(values: list[dict[str, Any]]) -> dict[str, Any]:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import importlib
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from importlib.metadata import entry_points
 from typing import Any, TypeAlias
 
+from langchain_core.documents.compressor import BaseDocumentCompressor
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import Runnable
 from langchain_core.vectorstores import VectorStore
 from pydantic import BaseModel, ValidationError
 
+from chains.answer_settings import AnswerSettings
+from chains.confidence import Calibration, shipped_calibration
 from chains.errors import InvalidChain, InvalidInput, UnknownChain
+from chains.ranking import LearnedRanker
 
 ENTRY_POINTS = "larkwise.chains"
 Chain: TypeAlias = Runnable[Any, Any]
@@ -28,6 +32,12 @@ class Parts:
     model: BaseChatModel
     collection: Callable[[str], VectorStore]
     """A collection's vector store, by name; raises where there is none."""
+    calibration: Callable[[str], Calibration] = lambda name: shipped_calibration()
+    """A collection's own fit of the confidence, or the one that larkwise comes with."""
+    ranker: BaseDocumentCompressor = field(default_factory=LearnedRanker)
+    answers: AnswerSettings = field(default_factory=AnswerSettings)
+    unavailable: tuple[type[Exception], ...] = ()
+    """What the model raises when it is busy or absent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,34 +1,26 @@
-"""Answers to labelled questions in a file: one a line, so that a run that was stopped can go on."""
+"""Answers to labelled questions, as `larkwise eval answers --out` writes them."""
 
 from __future__ import annotations
 
-from pathlib import Path
+from typing import Literal
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from chains.coefficients import Pairing
+from evals.runs import Facts, Kind, Line
 
-from evals.errors import InvalidSet, OtherRun
 
+class RunFacts(Facts):
+    """What answers depend on."""
 
-class RunFacts(BaseModel):
-    """The first line: what the answers depend on. A run goes on only where all of it is the same."""
-
-    model_config = ConfigDict(frozen=True)
-
-    set: str
-    questions: int
+    kind: Literal["answers"] = "answers"
+    chain: str
     provider: str
     model: str
     quantization: str
-    embedding: str
-    collection: str
 
 
-class Record(BaseModel):
+class Record(Line):
     """One answer, and what should have been answered; `contains`, `exact` and `f1` as `evals.scores.Score`."""
 
-    model_config = ConfigDict(frozen=True)
-
-    id: str
     question: str
     answerable: bool
     golds: list[str]
@@ -38,9 +30,15 @@ class Record(BaseModel):
     exact: bool
     f1: float
     confidence: float
-    cited: bool
-    cited_right: bool
-    """It cites one of the documents that hold the answer."""
+    retrieved: bool
+    """A source that was shown is right: it comes from a gold document and contains an expected string."""
+    pairing: Pairing | None
+    """Of the question and the best source; None where there is no source."""
+    signals: dict[str, float]
+    """What the chain's confidence is made of; empty where it does not say."""
+    citations: int
+    citations_right: int
+    """Those of a gold document."""
     seconds: float
 
     @property
@@ -48,41 +46,15 @@ class Record(BaseModel):
         """It says what it should, or refuses what the documents do not answer."""
         return self.contains if self.answerable else self.refused
 
+    @property
+    def came_true(self) -> bool:
+        """
+        What `confidence` is the probability of.
 
-def begin(file: Path, facts: RunFacts) -> list[Record]:
-    """
-    What the file holds already; a new one is begun with the run's facts.
-
-    Raises:
-        OtherRun: it is another run's.
-    """
-    if not file.exists():
-        file.parent.mkdir(parents=True, exist_ok=True)
-        file.write_text(facts.model_dump_json() + "\n", encoding="utf-8")
-        return []
-    found, records = read(file)
-    if found != facts:
-        differs = [name for name in RunFacts.model_fields if getattr(found, name) != getattr(facts, name)]
-        raise OtherRun(f"{file} was begun with another {', '.join(differs)}: give another --out, or remove it")
-    text = file.read_text(encoding="utf-8")
-    file.write_text(text[: text.rfind("\n") + 1], encoding="utf-8")  # what follows would be glued to a broken line
-    return records
+        Of an answer: that it is right. Of a refusal: that the documents do answer the question, so a refusal that says
+        5 % should be of questions that have an answer in one case of twenty.
+        """
+        return self.answerable if self.refused else self.answerable and self.contains
 
 
-def append(file: Path, record: Record) -> None:
-    with file.open("a", encoding="utf-8") as lines:
-        lines.write(record.model_dump_json() + "\n")
-
-
-def read(file: Path) -> tuple[RunFacts, list[Record]]:
-    """
-    The run's facts and its answers; a last line that was cut off, when the run was stopped, is left out.
-
-    Raises:
-        InvalidSet: it is no such file.
-    """
-    try:
-        first, *lines, _cut_off = file.read_text(encoding="utf-8").split("\n")
-        return RunFacts.model_validate_json(first), [Record.model_validate_json(line) for line in lines]
-    except (OSError, ValueError, ValidationError) as error:
-        raise InvalidSet(f"{file} is no file of answers that `larkwise eval answers --out` wrote: {error}") from error
+ANSWERS = Kind("answers", RunFacts, Record)

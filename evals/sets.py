@@ -26,6 +26,11 @@ class Question:
     answers: tuple[str, ...]
     documents: tuple[str, ...]
 
+    @property
+    def is_labelled(self) -> bool:
+        """It is known what should be answered; questions of `eval export-feedback` wait for a person to say so."""
+        return not self.answerable or any(answer.strip() for answer in self.answers)
+
 
 class QuestionSet(Protocol):
     """Questions and their documents."""
@@ -67,7 +72,7 @@ class HandbookSet:
         return source
 
 
-class _Query(BaseModel):
+class QueryLine(BaseModel):
     """A line of queries.jsonl; what else it holds is left alone."""
 
     id: str
@@ -77,7 +82,7 @@ class _Query(BaseModel):
     gold_ids: list[str]
 
 
-class _CorpusDocument(BaseModel):
+class CorpusLine(BaseModel):
     """A line of corpus.jsonl."""
 
     id: str
@@ -104,16 +109,16 @@ class FolderSet:
     def questions(self) -> tuple[Question, ...]:
         return tuple(
             Question(one.id, one.question, one.answerable, tuple(one.answers), tuple(one.gold_ids))
-            for one in _lines(self.folder / "queries.jsonl", _Query)
+            for one in read_lines(self.folder / "queries.jsonl", QueryLine)
         )
 
     def documents(self, scratch: Path) -> Path:
         """One text file each, so that they take the way that any document takes; its name is its title."""
         folder = scratch / "documents"
-        for document in _lines((self.corpus or self.folder) / "corpus.jsonl", _CorpusDocument):
+        for document in read_lines((self.corpus or self.folder) / "corpus.jsonl", CorpusLine):
             below = folder / document.id
             below.mkdir(parents=True, exist_ok=True)
-            (below / f"{_file_name(document.title or document.id)}.txt").write_text(document.text, encoding="utf-8")
+            (below / f"{_file_name(document.title) or document.id}.txt").write_text(document.text, encoding="utf-8")
         return folder
 
     def document_of(self, source: str) -> str:
@@ -127,11 +132,18 @@ def sample(asked: Sequence[Question], limit: int | None) -> tuple[Question, ...]
     return tuple(asked[number * len(asked) // limit] for number in range(limit))
 
 
-def _lines(file: Path, shape: type[T]) -> Iterator[T]:
+def read_lines(file: Path, shape: type[T]) -> Iterator[T]:
+    """
+    A set's file, line by line; empty ones, which an editor may leave at the end, are none.
+
+    Raises:
+        InvalidSet: it cannot be read; the message names the line.
+    """
     try:
         with file.open(encoding="utf-8") as lines:
             for number, line in enumerate(lines, start=1):
-                yield _line(file, number, line, shape)
+                if line.strip():
+                    yield _line(file, number, line, shape)
     except OSError as error:
         raise InvalidSet(
             f"{file} cannot be read ({error.strerror}): a set has queries.jsonl and corpus.jsonl"
@@ -147,5 +159,5 @@ def _line(file: Path, number: int, line: str, shape: type[T]) -> T:
 
 
 def _file_name(title: str) -> str:
-    """What every file system takes."""
-    return title.replace("/", "∕").replace("\0", "")[:60].strip()
+    """What every file system takes; without a dot before it, which would hide the file."""
+    return title.replace("/", "∕").replace("\0", "").strip().lstrip(".")[:60].strip()

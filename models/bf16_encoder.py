@@ -82,7 +82,7 @@ class Bf16Encoder:
         count = len(tokens)
         rows = torch.from_numpy(tokens)
         block = rows % _NUM_CHUNKS
-        features = torch.empty((count, _EMBEDDED + len(_ORDERS) * _CNN))
+        features = torch.empty((count, _EMBEDDED + len(_ORDERS) * _CNN), dtype=torch.float32)
         embedded = self._table[rows].float().mul_(self._scale[block, None]).add_(self._low[block, None])
         features[:, :_EMBEDDED] = embedded
         projected = self._normalized(self._project(embedded.bfloat16()).float(), 0)

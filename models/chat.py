@@ -223,6 +223,8 @@ class LocalChatModel(BaseChatModel):
         return options
 
 
+MEAN_LOG_PROBABILITY = "mean_log_probability"
+"""In the last chunk's response metadata: how sure the model was of its tokens, on average; 0 is certain."""
 _DEFAULTED = ("temperature", "top_p", "max_tokens", "seed", "queue_timeout", "first_token_timeout", "timeout")
 """Options that the model's own fields give where a call does not."""
 
@@ -241,13 +243,16 @@ class _Completion:
     stops: StopFilter
     model: str
     tokens: int = 0
+    log_probability: float = 0.0
+    """The sum of all tokens'."""
     done: bool = False
 
     def chunks(self, event: Event) -> Iterator[ChatGenerationChunk]:
         """What this event adds to the answer."""
         match event:
-            case Token(id=token):
+            case Token(id=token, log_probability=log_probability):
                 self.tokens += 1
+                self.log_probability += log_probability
                 if text := self.stops.feed(self.detokenizer.text(token)):
                     yield _chunk(text)
                 if self.stops.stopped:
@@ -266,7 +271,8 @@ class _Completion:
         usage = UsageMetadata(
             input_tokens=prompt_tokens, output_tokens=self.tokens, total_tokens=prompt_tokens + self.tokens
         )
-        metadata = {"finish_reason": reason, "model_name": self.model}
+        mean = round(self.log_probability / max(1, self.tokens), 4)
+        metadata = {"finish_reason": reason, "model_name": self.model, MEAN_LOG_PROBABILITY: mean}
         message = AIMessageChunk(content="", usage_metadata=usage, response_metadata=metadata, chunk_position="last")
         return ChatGenerationChunk(message=message, generation_info={"finish_reason": reason})
 

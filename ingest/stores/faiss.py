@@ -16,6 +16,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from sqlite3 import Connection
 from typing import Any, Self
@@ -25,6 +26,7 @@ from filelock import FileLock, Timeout
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 from langchain_core.vectorstores.utils import maximal_marginal_relevance
+from numpy.typing import NDArray
 
 from ingest.documents import embedding_text
 from ingest.errors import CollectionBusy, CollectionCorrupt, EmbeddingMismatch
@@ -36,7 +38,7 @@ from ingest.stores.compaction import Size, to_merge
 from ingest.stores.disk import storage_explained
 from ingest.stores.filters import check_filter, numbers_where
 from ingest.stores.generation import Generation, LiveSegment
-from ingest.stores.port import Change, Filter, KnowledgeStore, StoredDocument, unit
+from ingest.stores.port import Change, Filter, KnowledgeStore, StoredDocument, Vectors, unit
 from ingest.stores.segments import Segment, SegmentFacts, merge_segments, open_segment, write_segment
 
 LOCK = "write.lock"
@@ -107,6 +109,27 @@ class FaissStore(KnowledgeStore):
         with self._state() as (db, generation):
             allowed = generation.allowed(filter, lambda wanted: numbers_where(db, wanted))
             return _with_documents(db, generation.sharing_terms(question, k, allowed))
+
+    def hybrid_search(
+        self, question: str, k: int, *, filter: Filter | None = None
+    ) -> list[tuple[Document, float, float]]:
+        """
+        The `k` chunks that are nearest in meaning and the `k` that share the most telling words, each once.
+
+        With the vectors' inner product and BM25's score of all of them; those near in meaning first.
+        """
+        vector = unit([self.embeddings.embed_query(question)])[0]
+        with self._state() as (db, generation):
+            if not (allowed := self._searchable(db, generation, vector, k, filter)):
+                return []
+            found = generation.hybrid(vector, question, k, allowed.numbers, self._pool)
+            chunks = catalogue.chunks_in(db, "number", [number for number, *_ in found])
+            return [(chunks[number], product, score) for number, product, score in found if number in chunks]
+
+    def rarities(self, words: Sequence[str]) -> list[float]:
+        """How telling each word is here: the larger, the fewer chunks hold it (BM25's weight)."""
+        with self._state() as (_, generation):
+            return generation.rarities(words)
 
     def max_marginal_relevance_search_by_vector(
         self, embedding: list[float], k: int = 4, fetch_k: int = 20, lambda_mult: float = 0.5, **kwargs: Any
@@ -317,14 +340,21 @@ class FaissStore(KnowledgeStore):
     def _nearest(
         self, db: Connection, generation: Generation, vector: Sequence[float], k: int, wanted: Filter | None
     ) -> list[tuple[int, float]]:
+        if not (allowed := self._searchable(db, generation, vector, k, wanted)):
+            return []
+        return generation.nearest(unit([vector])[0], k, allowed.numbers, self._pool)
+
+    def _searchable(
+        self, db: Connection, generation: Generation, vector: Sequence[float] | Vectors, k: int, wanted: Filter | None
+    ) -> _Allowed | None:
+        """What may be found; None where nothing can be."""
         check_filter(wanted)
         if k < 1 or not generation.count:
-            return []
+            return None
         dimension = generation.segments[0].segment.vectors.shape[1]
         if len(vector) != dimension:  # FAISS would read beyond its end
             raise self._other_dimension(dimension, len(vector))
-        allowed = generation.allowed(wanted, lambda given: numbers_where(db, given))
-        return generation.nearest(unit([vector])[0], k, allowed, self._pool)
+        return _Allowed(generation.allowed(wanted, lambda given: numbers_where(db, given)))
 
     def _load(self, db: Connection) -> Generation:
         facts = catalogue.facts_of(db)
@@ -365,6 +395,13 @@ class FaissStore(KnowledgeStore):
                 made_with=f"{self._embedding_name} {made[:12]}",
                 asked_with=f"{self._embedding_name} {mine[:12]}",
             )
+
+
+@dataclass(frozen=True, slots=True)
+class _Allowed:
+    """The chunks that a filter lets through; None for all."""
+
+    numbers: NDArray[np.int64] | None
 
 
 _EMPTY = Generation(("", ""), ())

@@ -69,8 +69,36 @@ class Generation:
 
     def sharing_terms(self, question: str, k: int, allowed: Allowed | None) -> list[tuple[int, float]]:
         """(chunk number, BM25 score) of the `k` best, best first."""
-        searched = [Searched(live.segment.postings, live.alive, _allowed_rows(live, allowed)) for live in self.segments]
-        hits = keywords.best(searched, question, k)
+        searched = self._searched(allowed)
+        return self._best_words(searched, keywords.scores_of(searched, question), k)
+
+    def hybrid(
+        self, query: NDArray[np.float32], question: str, k: int, allowed: Allowed | None, pool: ThreadPoolExecutor
+    ) -> list[tuple[int, float, float]]:
+        """(chunk number, inner product, BM25 score) of the `k` best of either kind, those near in meaning first."""
+        near = dict(self.nearest(query, k, allowed, pool))
+        searched = self._searched(allowed)
+        scores = keywords.scores_of(searched, question)
+        sharing = [number for number, _ in self._best_words(searched, scores, k) if number not in near]
+        found = np.array(sorted([*near, *sharing]), dtype=np.int64)
+        both: dict[int, tuple[float, float]] = {}
+        for live, of_rows in zip(self.segments, scores, strict=True):
+            rows = live.segment.rows_of(found)
+            products = live.segment.vectors[rows] @ query
+            for number, product, score in zip(live.segment.numbers[rows], products, of_rows[rows], strict=True):
+                both[int(number)] = (float(product), float(score))
+        return [(number, *both[number]) for number in (*near, *sharing)]
+
+    def rarities(self, words: Sequence[str]) -> list[float]:
+        return keywords.rarities(self._searched(None), words)
+
+    def _searched(self, allowed: Allowed | None) -> list[Searched]:
+        return [Searched(live.segment.postings, live.alive, _allowed_rows(live, allowed)) for live in self.segments]
+
+    def _best_words(
+        self, searched: Sequence[Searched], scores: Sequence[keywords.Scores], k: int
+    ) -> list[tuple[int, float]]:
+        hits = keywords.best(searched, scores, k)
         return [(int(self.segments[place].segment.numbers[row]), score) for place, row, score in hits]
 
     def vector(self, number: int) -> NDArray[np.float32]:

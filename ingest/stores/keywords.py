@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,6 +24,10 @@ _MOST = (1 << _COUNT_BITS) - 1
 """Of a term in a chunk: BM25 hardly tells more than that apart."""
 MOST_ROWS = 1 << (32 - _COUNT_BITS)
 """In one segment."""
+
+
+Scores: TypeAlias = NDArray[np.float32]
+"""One for each row of a segment."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,43 +86,57 @@ def _by_key(keys: Keys, packed: NDArray[np.uint32]) -> tuple[Keys, NDArray[np.ui
     return keys[order], packed[order]
 
 
-def best(segments: Sequence[Searched], question: str, k: int) -> list[tuple[int, int, float]]:
-    """(segment, row, score) of the `k` best, best first; only rows that share a term."""
-    keys = np.unique(term_keys(question))
+def rarities(segments: Sequence[Searched], words: Sequence[str]) -> list[float]:
+    """BM25's weight of each word: the larger, the fewer chunks hold it; of its rarest term where it has several."""
+    keys_of = [np.unique(term_keys(word)) for word in words]
+    every = np.unique(np.concatenate([np.zeros(0, np.uint64), *keys_of]))
+    weights = dict(zip(every.tolist(), _weights(segments, every), strict=True))
+    return [max((weights[int(key)] for key in keys), default=0.0) for keys in keys_of]
+
+
+def _weights(segments: Sequence[Searched], keys: Keys) -> list[float]:
     total = sum(int(one.alive.sum()) for one in segments)
-    length = sum(int(one.postings.lengths[one.alive].sum(dtype=np.int64)) for one in segments)
-    if not len(keys) or not total:
-        return []
-    found = [[one.postings.of(key) for key in keys] for one in segments]
-    frequencies = [
-        sum(int(one.alive[found[place][term][0]].sum()) for place, one in enumerate(segments))
-        for term in range(len(keys))
-    ]
-    weights = [np.log(1 + (total - frequency + 0.5) / (frequency + 0.5)) for frequency in frequencies]
+    frequencies = [sum(int(one.alive[one.postings.of(key)[0]].sum()) for one in segments) for key in keys]
+    return [float(np.log(1 + (total - frequency + 0.5) / (frequency + 0.5))) for frequency in frequencies]
+
+
+def best(segments: Sequence[Searched], scores: Sequence[Scores], k: int) -> list[tuple[int, int, float]]:
+    """(segment, row, score) of the `k` best, best first; only allowed rows that share a term."""
     hits = [
         hit
-        for place, one in enumerate(segments)
-        for hit in _best_of(place, one, _scores(one, found[place], weights, length / total), k)
+        for place, (one, of_rows) in enumerate(zip(segments, scores, strict=True))
+        for hit in _best_of(place, np.where(one.allowed, of_rows, 0), k)
     ]
     return sorted(hits, key=lambda hit: (-hit[2], hit[0], hit[1]))[:k]
 
 
+def scores_of(segments: Sequence[Searched], question: str) -> list[Scores]:
+    """BM25 of every row of each segment; 0 where no term of the question stands in it."""
+    keys = np.unique(term_keys(question))
+    total = sum(int(one.alive.sum()) for one in segments)
+    length = sum(int(one.postings.lengths[one.alive].sum(dtype=np.int64)) for one in segments)
+    if not len(keys) or not total:
+        return [np.zeros(len(one.alive), dtype=np.float32) for one in segments]
+    weights = _weights(segments, keys)
+    return [_scores(one, keys, weights, length / total) for one in segments]
+
+
 def _scores(
     one: Searched,
-    found: Sequence[tuple[NDArray[np.uint32], NDArray[np.uint32]]],
+    keys: Keys,
     weights: Sequence[float],
     average: float,
-) -> NDArray[np.float32]:
+) -> Scores:
     scores = np.zeros(len(one.alive), dtype=np.float32)
     damping = (K1 * (1 - B + B * np.asarray(one.postings.lengths) / max(average, 1e-9))).astype(np.float32)
-    for (rows, counts), weight in zip(found, weights, strict=True):
+    for key, weight in zip(keys, weights, strict=True):
+        rows, counts = one.postings.of(key)
         often = counts.astype(np.float32)
         scores[rows] += np.float32(weight * (K1 + 1)) * often / (often + damping[rows])
-    scores[~one.allowed] = 0
     return scores
 
 
-def _best_of(place: int, one: Searched, scores: NDArray[np.float32], k: int) -> Iterator[tuple[int, int, float]]:
+def _best_of(place: int, scores: Scores, k: int) -> Iterator[tuple[int, int, float]]:
     rows = np.flatnonzero(scores > 0)
     if len(rows) > k:
         rows = rows[np.argpartition(-scores[rows], k - 1)[:k]]

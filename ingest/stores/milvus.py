@@ -9,7 +9,8 @@ What Milvus does not allow, and FAISS does:
 - A change is not one moment. While it is made, and after a crash in the middle, readers see the chunks of a document
   in part old and in part new, and its record without a digest; see `ingest.stores.milvus_changes`.
 - One writer at a time rests on clocks; see `ingest.stores.milvus_lease`.
-- There is no index of words: `keyword_search` raises `NotSupported`.
+- There is no index of words: it has neither `keyword_search` nor `hybrid_search`; whoever needs one compares the words
+  of the nearest chunks.
 - A search without a filter compares `nprobe` of `nlist` lists of each segment and may miss a near chunk; one with a
   filter compares them all. It finds at most 16,384 chunks.
 - A chunk holds at most 65,535 bytes of text and 64 KiB of metadata: a larger one is refused with `ChunkTooLarge`.

@@ -16,9 +16,10 @@ from langchain_core.vectorstores import VectorStore
 from numpy.typing import NDArray
 
 from ingest.documents import embedding_text
-from ingest.errors import NotSupported
 
 Vectors: TypeAlias = NDArray[np.float32]
+CALIBRATION = "calibration"
+"""The fact that holds a collection's own fit of the confidence; it is about its vectors, and ends with them."""
 Filter: TypeAlias = Mapping[str, Any] | Callable[[Document], bool]
 """What chunks must be like; see `ingest.stores.filters`."""
 
@@ -88,15 +89,6 @@ class KnowledgeStore(VectorStore):
         self, vector: Sequence[float], k: int, *, filter: Filter | None = None
     ) -> list[tuple[Document, float]]:
         """The `k` chunks with the largest inner product, best first; `filter` chooses before the search."""
-
-    def keyword_search(self, question: str, k: int, *, filter: Filter | None = None) -> list[tuple[Document, float]]:
-        """
-        The `k` chunks that share the most telling words with the question, best first; scores are BM25's.
-
-        Raises:
-            NotSupported: the engine has no index of words.
-        """
-        raise NotSupported(f"{type(self).__name__} has no index of words")
 
     @abstractmethod
     def documents(self) -> list[StoredDocument]:

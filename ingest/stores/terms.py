@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import re
+import threading
 import unicodedata
 from functools import lru_cache
 
@@ -27,7 +28,16 @@ _STOP_WORDS = frozenset((
 # fmt: on
 _WORD_BIT = 1 << 63
 _FIRST_OF_PAIR = np.uint64(21)  # a code point has at most 21 bits
-_stemmer = snowballstemmer.stemmer("english")
+
+
+class _Stemmers(threading.local):
+    """A stemmer keeps the word that it works on: each thread has its own."""
+
+    def __init__(self) -> None:
+        self.english = snowballstemmer.stemmer("english")
+
+
+_stemmers = _Stemmers()
 
 
 def term_keys(text: str) -> Keys:
@@ -56,5 +66,5 @@ def _ideograph_keys(text: str) -> Keys:
 
 @lru_cache(maxsize=200_000)
 def _word_key(word: str) -> int:
-    stem = _stemmer.stemWord(word)
+    stem = _stemmers.english.stemWord(word)
     return int.from_bytes(hashlib.blake2b(stem.encode(), digest_size=8).digest()) | _WORD_BIT

@@ -18,7 +18,7 @@ from ingest.errors import CollectionCorrupt
 from ingest.stores import catalogue
 from ingest.stores.arrays import DamagedArrays
 from ingest.stores.faiss import FaissStore, commit
-from ingest.stores.port import Vectors
+from ingest.stores.port import CALIBRATION, Vectors
 from ingest.stores.segments import Segment, SegmentFacts, check_file, open_segment, with_coarse, write_segment
 
 _CHUNKS_A_SEGMENT = 2048
@@ -111,7 +111,12 @@ def reembed(
                 _write(store, db, some, vectors, dict(zip(some, chunks, strict=True)))
                 done += len(some)
             db.execute("DELETE FROM dead")
-            made_with = {"embedding": embedding_name, "embedding_hash": embedding_hash, "dimension": str(dimension)}
+            made_with = {
+                "embedding": embedding_name,
+                "embedding_hash": embedding_hash,
+                "dimension": str(dimension),
+                CALIBRATION: "",
+            }
             catalogue.set_facts(db, made_with)
             commit(db)
         fresh = FaissStore(

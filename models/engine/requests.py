@@ -38,9 +38,10 @@ class CompletionRequest:
 
 @dataclass(frozen=True, slots=True)
 class Token:
-    """The next token, already chosen."""
+    """The next token, already chosen; `log_probability` is the model's own, whatever the temperature."""
 
     id: int
+    log_probability: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,7 @@ from models.engine.attention import RAGGED, KeyValues, Span, register
 from models.engine.memory import room, trimmer
 from models.engine.prefixes import PrefixCache
 from models.engine.requests import CompletionRequest
-from models.engine.sampling import Sampler
+from models.engine.sampling import Chosen, Sampler
 from models.engine.scheduler import ROW_MULTIPLE
 from models.engine.steps import Work
 from models.errors import OutOfMemory, WeightsInvalid
@@ -88,7 +88,7 @@ class TransformersRunner:
         return Slot(cache, Sampler(request, device=self._device)), len(blocks) * BLOCK_TOKENS
 
     @torch.inference_mode()
-    def run(self, work: Sequence[Work]) -> list[int | None]:
+    def run(self, work: Sequence[Work]) -> list[Chosen | None]:
         spans = list(_spans(work))
         logits = self._forward(work, spans)  # (pieces that want a token, vocabulary)
         rows = iter(range(len(logits)))

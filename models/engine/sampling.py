@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from transformers import LogitsProcessorList, TemperatureLogitsWarper, TopPLogitsWarper
@@ -13,6 +13,13 @@ _COLDEST = 1e-5
 """Below, the likeliest token has all of the probability, and dividing by it would leave no numbers."""
 SHORTLIST = 1024
 """Likeliest tokens among which a nucleus is looked for first: sorting a whole vocabulary takes ten times as long."""
+
+
+class Chosen(NamedTuple):
+    """A token's id, and the natural logarithm of the probability that the model itself gave it."""
+
+    id: int
+    log_probability: float
 
 
 class Sampler:
@@ -34,11 +41,13 @@ class Sampler:
         else:
             self._generator.manual_seed(request.seed)
 
-    def choose(self, logits: torch.Tensor) -> int:
-        """`logits` is (vocabulary,); the id of the chosen token."""
-        if self._greedy:
-            return int(logits.argmax().item())
+    def choose(self, logits: torch.Tensor) -> Chosen:
+        """`logits` is (vocabulary,)."""
         scores = logits.float()
+        chosen = int(logits.argmax().item()) if self._greedy else self._sampled(scores)
+        return Chosen(chosen, float(scores[chosen] - scores.logsumexp(dim=-1)))
+
+    def _sampled(self, scores: torch.Tensor) -> int:
         if self._top_p < 1:
             nucleus = self._shortlisted(scores)
             if nucleus is not None:

@@ -20,6 +20,7 @@ from models.engine.requests import (
     TimedOut,
     Token,
 )
+from models.engine.sampling import Chosen
 from models.engine.scheduler import EngineLimits, Piece, Read, Scheduler
 from models.engine.scheduler import Sequence as Running
 
@@ -50,7 +51,7 @@ class Runner(Protocol):
             OutOfMemory: there is no room; nothing is left behind.
         """
 
-    def run(self, work: Sequence[Work]) -> list[int | None]:
+    def run(self, work: Sequence[Work]) -> list[Chosen | None]:
         """
         One step: for each piece of work the token that follows it, None where none was wanted.
 
@@ -165,7 +166,7 @@ class Steps:
         for piece, token in zip(pieces, tokens, strict=True):
             self._advance(piece, token)
 
-    def _advance(self, piece: Piece, token: int | None) -> None:
+    def _advance(self, piece: Piece, token: Chosen | None) -> None:
         sequence = piece.sequence
         if isinstance(piece, Read):
             sequence.read += piece.tokens
@@ -175,11 +176,11 @@ class Steps:
             return
         if sequence.first_token_at is None:
             sequence.first_token_at = self._clock()
-        if token in sequence.request.stop_ids:
+        if token.id in sequence.request.stop_ids:
             self._end(sequence, Finished("stop", len(sequence.completion)))
             return
-        sequence.completion.append(token)
-        sequence.on_event(Token(token))
+        sequence.completion.append(token.id)
+        sequence.on_event(Token(token.id, token.log_probability))
         if len(sequence.completion) == sequence.request.max_tokens:
             self._end(sequence, Finished("length", len(sequence.completion)))
 

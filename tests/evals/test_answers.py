@@ -9,8 +9,9 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from evals.cli import commands
-from evals.records import read
-from tests.evals.test_sets import write
+from evals.records import ANSWERS
+from evals.runs import read
+from tests.evals.made import write
 
 
 @pytest.fixture
@@ -40,24 +41,47 @@ def asked(*arguments: str) -> Result:
 
 
 def test_a_set_is_asked_and_reported_as_one_json_object(folder: Path, tmp_path: Path) -> None:
-    out = tmp_path / "answers.jsonl"
-    result = asked("--set", str(folder), "--out", str(out))
+    out, plot = tmp_path / "answers.jsonl", tmp_path / "reliability.png"
+    result = asked("--set", str(folder), "--out", str(out), "--plot", str(plot))
 
     report = json.loads(result.stdout)
-    facts, records = read(out)
+    facts, records = read(out, ANSWERS)
     assert result.exit_code == 0
-    assert (report["set"], report["answered"], report["failed"]) == ("zh", 2, 0)
-    assert report["contains"]["n"] == report["refused_unanswerable"]["n"] == 1
-    assert report["refused_unanswerable"]["value"] == 1.0  # nothing is near it, so the model is not even asked
+    assert (report["set"], report["chain"], report["n"], report["failed"]) == ("zh", "rag", 2, 0)
+    assert report["intervals"]["contains"]["n"] == report["intervals"]["refusal_recall"]["n"] == 1
+    assert report["refusal"]["recall"] == 1.0  # nothing is near it, so the model is not even asked
+    assert 0 <= report["ece"] <= 1
+    assert plot.read_bytes().startswith(b"\x89PNG")
     assert [record.id for record in sorted(records, key=lambda one: one.id)] == ["q1", "q2"]
+    assert {record.id for record in records if record.retrieved} == {"q1"}
     assert facts.model == "smollm2-135m-instruct"
 
     again = asked("--set", str(folder), "--out", str(out))  # nothing is left to ask, so no model is loaded
 
-    assert json.loads(again.stdout)["answered"] == 2
+    assert json.loads(again.stdout)["n"] == 2
     assert json.loads(again.stdout)["seconds_per_question"] is None
     compared = CliRunner().invoke(commands, ["compare", "--json", str(out), str(out), "--max-loss", "90"])
     assert json.loads(compared.stdout)["same"] == 2
+
+
+def test_another_chain_may_be_asked(folder: Path, tmp_path: Path) -> None:
+    out = tmp_path / "plain.jsonl"
+    report = json.loads(asked("--set", str(folder), "--chain", "plain", "--out", str(out)).stdout)
+
+    assert (report["chain"], report["n"]) == ("plain", 2)
+    assert report["answered_of_retrieved"] is not None  # there is one chunk, so it is shown
+    assert report["citation"]["precision"] is None
+    assert {record.confidence for record in read(out, ANSWERS)[1]} == {0.8}
+    other = asked("--set", str(folder), "--out", str(out))
+    assert other.exit_code == 1
+    assert "was begun with another chain" in other.stderr
+
+
+def test_a_chain_that_does_not_say_its_sources_cannot_be_measured(folder: Path) -> None:
+    result = asked("--set", str(folder), "--chain", "chat")
+
+    assert result.exit_code == 1
+    assert "the chain 'chat' does not say its sources, citations, confidence, refused" in result.stderr
 
 
 def test_a_set_that_cannot_be_read_is_told(tmp_path: Path) -> None:
@@ -65,13 +89,3 @@ def test_a_set_that_cannot_be_read_is_told(tmp_path: Path) -> None:
 
     assert result.exit_code == 1
     assert "queries.jsonl" in result.stderr
-
-
-def test_too_much_loss_is_exit_code_1(tmp_path: Path, folder: Path) -> None:
-    out = tmp_path / "answers.jsonl"
-    asked("--set", str(folder), "--out", str(out))
-
-    result = CliRunner().invoke(commands, ["compare", str(out), str(out), "--max-loss", "3"])
-
-    assert result.exit_code == 1  # two questions prove nothing
-    assert "points may be lost" in result.stderr

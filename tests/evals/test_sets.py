@@ -1,24 +1,16 @@
-"""Sets of questions and files of answers."""
+"""Sets of questions."""
 
 from __future__ import annotations
 
 import json
 from pathlib import Path
-from typing import Any
 
 import pytest
 
-from evals.compare import compared
-from evals.errors import InvalidSet, NothingToCompare, OtherRun
-from evals.records import Record, RunFacts, append, begin, read
+from evals.errors import InvalidSet
+from evals.options import to_ask
 from evals.sets import FolderSet, HandbookSet, Question, sample
-
-FACTS = RunFacts(set="zh", questions=2, provider="local", model="m", quantization="none", embedding="e", collection="")
-
-
-def write(folder: Path, name: str, *lines: dict[str, Any]) -> None:
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / name).write_text("".join(json.dumps(line, ensure_ascii=False) + "\n" for line in lines), encoding="utf-8")
+from tests.evals.made import write
 
 
 @pytest.fixture
@@ -43,24 +35,6 @@ def folder(tmp_path: Path) -> Path:
         {"id": "d2", "title": "", "text": "无题。", "source": "x"},
     )
     return tmp_path / "zh"
-
-
-def record(number: int, *, contains: bool = True, answerable: bool = True, refused: bool = False) -> Record:
-    return Record(
-        id=f"q{number}",
-        question="?",
-        answerable=answerable,
-        golds=["x"],
-        answer="x",
-        refused=refused,
-        contains=contains,
-        exact=False,
-        f1=float(contains),
-        confidence=0.5,
-        cited=False,
-        cited_right=False,
-        seconds=1.0,
-    )
 
 
 def test_a_folder_is_a_set(folder: Path, tmp_path: Path) -> None:
@@ -108,59 +82,35 @@ def test_a_sample_is_taken_evenly_from_the_whole() -> None:
     assert sample(asked, None) == sample(asked, 20) == tuple(asked)
 
 
-def test_a_run_goes_on_with_what_it_had(tmp_path: Path) -> None:
-    file = tmp_path / "a" / "answers.jsonl"
-    assert begin(file, FACTS) == []
-    append(file, record(1))
+def test_an_empty_line_at_the_end_is_none(folder: Path) -> None:
+    with (folder / "queries.jsonl").open("a") as lines:
+        lines.write("\n")
 
-    assert begin(file, FACTS) == [record(1)]
-
-
-def test_a_line_that_was_cut_off_is_asked_again(tmp_path: Path) -> None:
-    file = tmp_path / "answers.jsonl"
-    begin(file, FACTS)
-    append(file, record(1))
-    with file.open("a") as lines:
-        lines.write('{"id": "q2", "ques')
-
-    assert begin(file, FACTS) == [record(1)]
-    append(file, record(2))
-    assert read(file)[1] == [record(1), record(2)]
+    assert len(FolderSet(folder).questions) == 2
 
 
-def test_another_run_is_not_mixed_in(tmp_path: Path) -> None:
-    file = tmp_path / "answers.jsonl"
-    begin(file, FACTS)
-    with pytest.raises(OtherRun, match="quantization"):
-        begin(file, FACTS.model_copy(update={"quantization": "int8"}))
+def test_a_title_does_not_hide_its_document(folder: Path, tmp_path: Path) -> None:
+    write(
+        folder, "corpus.jsonl", {"id": "d1", "title": ".NET", "text": "一"}, {"id": "d2", "title": " / ", "text": "二"}
+    )
+    documents = FolderSet(folder).documents(tmp_path / "scratch")
+
+    assert sorted(path.name for path in documents.rglob("*.txt")) == ["NET.txt", "∕.txt"]
 
 
-def test_another_file_is_told(tmp_path: Path) -> None:
-    (tmp_path / "x").write_text("hello\n")
-    with pytest.raises(InvalidSet, match="eval answers --out"):
-        read(tmp_path / "x")
+def test_questions_that_nobody_has_labelled_are_left_out_and_that_is_said(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    not_labelled = {"id": "q3", "question": "何时？", "gold_ids": ["d1"], "answers": [" "], "answerable": True}
+    with (folder / "queries.jsonl").open("a", encoding="utf-8") as lines:
+        lines.write(json.dumps(not_labelled))
+
+    assert [one.id for one in to_ask(FolderSet(folder), None)] == ["q1", "q2"]
+    assert "left out: 1 of 3 questions are not labelled yet" in capsys.readouterr().err
 
 
-def test_runs_are_compared_question_by_question() -> None:
-    before = [record(n, contains=n < 8) for n in range(10)] + [record(10, answerable=False, refused=True)]
-    after = [record(n, contains=2 <= n < 9) for n in range(10)] + [record(10, answerable=False, refused=False)]
-    found = compared((FACTS, before), (FACTS, [*after, record(99)]))
+def test_a_set_in_which_nothing_is_labelled_is_told(tmp_path: Path) -> None:
+    write(tmp_path, "queries.jsonl", {"id": "q", "question": "?", "gold_ids": [], "answers": [], "answerable": True})
 
-    assert (found.n, found.unpaired) == (11, 1)
-    assert found.contains is not None
-    assert (found.contains.before, found.contains.after) == (0.8, 0.7)
-    assert (found.contains.lost, found.contains.won, found.contains.n) == (2, 1, 10)
-    assert found.contains.loss == pytest.approx(10)
-    assert found.contains.loss_bound > 10
-    assert (found.right.lost, found.right.won) == (3, 1)
-    assert found.refused_unanswerable is not None
-    assert found.refused_unanswerable.lost == 1
-
-
-def test_a_set_without_unanswerable_questions_has_no_refusals() -> None:
-    assert compared((FACTS, [record(1)]), (FACTS, [record(1)])).refused_unanswerable is None
-
-
-def test_runs_without_a_common_question_cannot_be_compared() -> None:
-    with pytest.raises(NothingToCompare):
-        compared((FACTS, [record(1)]), (FACTS, [record(2)]))
+    with pytest.raises(InvalidSet, match="1 of 1 questions are not labelled yet: write into"):
+        to_ask(FolderSet(tmp_path), None)

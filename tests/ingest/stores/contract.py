@@ -15,7 +15,7 @@ import pytest
 from langchain_core.documents import Document
 from langchain_core.embeddings import Embeddings
 
-from ingest.errors import CollectionBusy, EmbeddingMismatch, InvalidFilter, NotSupported
+from ingest.errors import CollectionBusy, EmbeddingMismatch, InvalidFilter
 from ingest.stores.filters import matches
 from ingest.stores.port import Filter, KnowledgeStore, Source, StoredDocument
 
@@ -671,17 +671,27 @@ class StoreContract:
 
     # words
 
-    def test_words_are_found_or_said_not_to_be_searched(self, open_store: Opens) -> None:
-        store = open_store()
+    def test_words_are_found_where_there_is_an_index_of_them(self, open_store: Opens) -> None:
+        store: Any = open_store()
         put(store, a_document("d", "a.md", team="hr"), "annual leave is fifteen days", "parking is free")
 
+        assert hasattr(store, "hybrid_search") is hasattr(store, "keyword_search") is self.has_index_of_words
         if not self.has_index_of_words:
-            with pytest.raises(NotSupported, match="no index of words"):
-                store.keyword_search("leave", 5)
             return
         found = store.keyword_search("leave days", 5)
         assert [chunk.id for chunk, _ in found] == ["d-0"]
         assert store.keyword_search("leave", 5, filter={"team": "sales"}) == []
+        near = {chunk.id: product for chunk, product in store.similarity_search_with_score("leave days", 5)}
+        both = {chunk.id: (product, score) for chunk, product, score in store.hybrid_search("leave days", 1)}
+        assert "d-0" in both
+        assert len(both) <= 2
+        for id, (product, score) in both.items():
+            assert product == pytest.approx(near[id], abs=1e-5)
+            assert score == (found[0][1] if id == "d-0" else 0.0)
+        assert store.hybrid_search("leave", 5, filter={"team": "sales"}) == []
+        rare, common, none = store.rarities(["leave", "is", "？"])
+        assert rare > 0
+        assert common == none == 0.0
 
 
 def in_threads(*work: Callable[[], None]) -> None:

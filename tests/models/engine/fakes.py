@@ -6,6 +6,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 
 from models.engine.requests import CompletionRequest, Event, RequestFacts, StepFacts, Token
+from models.engine.sampling import Chosen
 from models.engine.scheduler import EngineLimits
 from models.engine.scheduler import Sequence as Running
 from models.engine.steps import Steps, Work
@@ -54,13 +55,13 @@ class ScriptedRunner:
         self.open_slots.add(self._made)
         return self._made, min(self.cached, len(request.prompt_ids) - 1)
 
-    def run(self, work: Sequence[Work]) -> list[int | None]:
+    def run(self, work: Sequence[Work]) -> list[Chosen | None]:
         self.clock.now += self.step_s
         if any(self.fails(one) for one in work):
             raise RuntimeError("the model failed")
         assert all(one.slot in self.open_slots for one in work)
         self.batches.append(list(work))
-        return [one.ids[-1] + 1 if one.wants_token else None for one in work]
+        return [Chosen(one.ids[-1] + 1, -0.5) if one.wants_token else None for one in work]
 
     def remember(self, slot: int, ids: Sequence[int]) -> None:
         assert slot in self.open_slots

@@ -22,7 +22,7 @@ def sampler(*, temperature: float = 1.0, top_p: float = 1.0, seed: int | None = 
 
 
 def test_zero_temperature_takes_the_likeliest() -> None:
-    assert sampler(temperature=0).choose(torch.tensor([0.1, 3.0, 2.9])) == 1
+    assert sampler(temperature=0).choose(torch.tensor([0.1, 3.0, 2.9])).id == 1
 
 
 def test_a_seed_repeats_its_choices() -> None:
@@ -34,7 +34,7 @@ def test_a_seed_repeats_its_choices() -> None:
 def test_tokens_come_as_often_as_they_are_likely() -> None:
     logits = torch.tensor([0.5, 0.3, 0.15, 0.05]).log()
     chosen = sampler(top_p=0.9)
-    counts = Counter(chosen.choose(logits) for _ in range(4000))
+    counts = Counter(chosen.choose(logits).id for _ in range(4000))
     assert counts[3] == 0
     assert counts[0] / 4000 == pytest.approx(0.5 / 0.95, abs=0.03)
 
@@ -59,4 +59,12 @@ def test_where_the_shortlist_is_too_short_the_whole_vocabulary_is_looked_at() ->
     chosen = sampler(top_p=0.99)
     flat = torch.zeros(4 * SHORTLIST)
     assert chosen._shortlisted(flat) is None
-    assert 0 <= chosen.choose(flat) < 4 * SHORTLIST
+    assert 0 <= chosen.choose(flat).id < 4 * SHORTLIST
+
+
+def test_a_token_comes_with_the_probability_that_the_model_itself_gave_it() -> None:
+    logits = torch.tensor([0.0, 1.0, 2.0])
+    expected = logits.log_softmax(dim=-1)
+    assert sampler(temperature=0).choose(logits).log_probability == pytest.approx(float(expected[2]))
+    drawn = sampler(temperature=2.0, seed=1).choose(logits)
+    assert drawn.log_probability == pytest.approx(float(expected[drawn.id]))
