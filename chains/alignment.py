@@ -29,8 +29,6 @@ _EN_EMPTY_WORDS = """
     yes also become became one based
 """
 _EN_EMPTY = frozenset(_EN_EMPTY_WORDS.split())
-_ROOT = 5
-"""Letters: "founder" and "founded" have the same root, which stemming does not see."""
 _ONE = re.compile(r"一[^\W\d_a-zA-Z]|\bone\b", re.IGNORECASE)
 _NUMBER_WEIGHT, _WORD_WEIGHT, _HAN_WEIGHT = 2.0, 2.0, 1.0
 """A Chinese word has two characters."""
@@ -81,6 +79,7 @@ def lacks_word(said: str, *texts: frozenset[str]) -> bool:
 
 
 def weight(some: Sequence[Unit]) -> float:
+    """Of all of them: 2 for each word or number, 1 for each Chinese character."""
     return sum(unit.weight for unit in some)
 
 
@@ -119,7 +118,5 @@ def _characters(run: str) -> Iterator[Unit]:
 @lru_cache(maxsize=65536)
 def _word(word: str) -> Unit:
     stems = terms(word) or frozenset({word.lower()})
-    if len(word) > _ROOT and word.islower():
-        stems |= {word[:_ROOT] + "-"}
     empty = not terms(word) or word.lower() in _EN_EMPTY
     return Unit(word, stems, 0.0 if empty else _WORD_WEIGHT)

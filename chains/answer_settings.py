@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-from chains.language import Language
 
 Mode: TypeAlias = Literal["auto", "generated", "extractive"]
 """
@@ -19,10 +17,15 @@ Unsupported: TypeAlias = Literal["flag", "drop"]
 
 @dataclass(frozen=True, slots=True)
 class AnswerSettings:
-    """`passages` is how many chunks the model reads: as many English ones have about half of the tokens."""
+    """
+    `passages` is how many of the best chunks are shown. The model reads as many of them as hold the answer with the
+    probability `enough` (by the ranker, where there is one): mostly one or two, because a small model that reads more
+    takes longer, and takes its answer out of the wrong one.
+    """
 
     mode: Mode = "auto"
     unsupported: Unsupported = "flag"
     diversity: float = 0.0
     """How much passages that say something else are preferred; see `chains.diversity`."""
-    passages: Mapping[Language, int] = field(default_factory=lambda: {"zh": 3, "en": 4})
+    passages: int = 4
+    enough: float = 0.98

@@ -18,7 +18,7 @@ from chains.confidence import Calibration, Outcome
 from chains.diversity import diverse
 from chains.extraction import extracted, joined_sentences
 from chains.language import language_of
-from chains.merging import as_sources
+from chains.merging import as_sources, enough
 from chains.prompts import REFUSALS, nearest, passages, rag_prompt
 from chains.retrieval import Retrieved
 
@@ -47,7 +47,9 @@ class Answering:
         self._settings = settings
         self._embeddings = embeddings
         self._language = language_of(question)
-        self._sources = as_sources(diverse(retrieved.found, settings.passages[self._language], settings.diversity))
+        chosen = diverse(retrieved.found, settings.passages, settings.diversity)
+        self._sources = as_sources(chosen)
+        self._read = self._sources[: len(as_sources(enough(chosen, retrieved.found, settings.enough)))]
         refuse_below, answer_from = calibration.gates[retrieved.pairing]
         self._is_near = bool(self._sources) and retrieved.answerable >= refuse_below
         self._is_sure = retrieved.answerable >= answer_from
@@ -75,7 +77,7 @@ class Answering:
 
     def prompt(self) -> dict[str, str]:
         return {
-            "passages": passages(self._sources),
+            "passages": passages(self._read),
             "question": self._standalone,
             "refusal": REFUSALS[self._language],
         }

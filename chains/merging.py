@@ -31,6 +31,20 @@ def as_sources(found: Sequence[Found]) -> list[Source]:
     return [run.source() for run in runs]
 
 
+def enough(chosen: Sequence[Found], found: Sequence[Found], probability: float) -> Sequence[Found]:
+    """
+    The fewest of the chosen chunks that hold the answer with this probability, if any of those found does.
+
+    Scores are to each other as the probabilities by which the ranker draws a chunk first.
+    """
+    whole, sum_ = sum(one.score for one in found), 0.0
+    for count, one in enumerate(chosen, start=1):
+        sum_ += one.score
+        if sum_ >= probability * whole:
+            return chosen[:count]
+    return chosen
+
+
 @dataclass(frozen=True, slots=True)
 class _Run:
     """Chunks that follow each other in a document, and the best of them."""

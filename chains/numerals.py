@@ -15,7 +15,7 @@ _HAN_DIGITS = {
 _HAN_UNITS = {"十": 10, "百": 100, "千": 1000, "万": 10**4, "萬": 10**4, "亿": 10**8, "億": 10**8}
 _DIGIT = f"[{''.join(_HAN_DIGITS)}]"
 _UNIT = f"[{''.join(_HAN_UNITS)}]"
-_ARABIC = r"\d[\d,]*(?:\.\d+)?"
+_ARABIC = r"(?<![\d,])\d[\d,]*(?:\.\d+)?"
 _NO_PREFIX = "(?!千[米克瓦卡赫])"
 """千米 is a kilometre: 5千米 is not 5000 米."""
 _HAN_PART = re.compile(rf"{_ARABIC}|{_DIGIT}|{_UNIT}")

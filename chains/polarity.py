@@ -48,7 +48,7 @@ def contradict(said: str, shown: str, *, asked: str = "") -> bool:
     """
     mine, theirs = denied(said), denied(shown)
     if mine:
-        return not any(_same(one, other) for one in mine for other in theirs)
+        return not all(any(_same(one, other) for other in theirs) for one in mine)
     return not denied(asked) and any(bool(units(one)) and held(units(one), keys(said)) >= _REPEATED for one in theirs)
 
 

@@ -26,8 +26,8 @@ _NEAREST_ARE: dict[Language, str] = {
 _RAG_SYSTEM: dict[Language, str] = {
     "zh": "你是知识库助手。请从参考资料中找出答案，用一两句简短的中文回答，数字、名称和命令照抄原文。",
     "en": (
-        "You answer questions from reference material. Find the answer in it and say it in one or two short "
-        "sentences; copy numbers, names and commands exactly."
+        "You answer questions from reference material. Find the answer in it and say it in one short "
+        "sentence; copy numbers, names and commands exactly."
     ),
 }
 _RAG_HUMAN: dict[Language, str] = {

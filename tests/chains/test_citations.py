@@ -4,6 +4,8 @@ import time
 from collections.abc import Sequence
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from chains.answers import Citation, Source
 from chains.citations import cite, cite_code
@@ -97,6 +99,12 @@ def test_what_a_sentence_only_repeats_of_the_question_proves_nothing() -> None:
     assert cite("罗店镇种植棉花", [TOWN], question="罗店镇种植什么？") is None
 
 
+def test_a_word_changed_in_a_long_copied_sentence_is_seen() -> None:
+    said = "1959年设罗店管理区，1979年改为罗店人民公社，全镇主要种植水稻"
+    assert cite(said, [TOWN]) is not None
+    assert cite(said.replace("水稻", "小麦"), [TOWN]) is None
+
+
 def test_a_title_counts_as_context_and_is_never_quoted() -> None:
     basin = source("It encompasses 7,000,000 square kilometres.", title="Amazon Basin")
     said = "The Amazon Basin encompasses 7,000,000 km²."
@@ -186,6 +194,23 @@ def test_passages_are_up_to_three_neighbouring_sentences() -> None:
 def test_a_sentence_that_never_ends_is_quoted_in_part() -> None:
     content = "很长的一句话，" * 100
     assert all(window[-1].end - window[0].start <= 300 for window in windows(content))
+
+
+@given(
+    said=st.text(
+        alphabet="是的不没三十万亿百分之一第年月日比年1234567890,.:-/%|#* \nLC百次one two第thousand《》“”[]",
+        max_size=40,
+    ),
+    content=st.text(
+        alphabet="是的不没三十万亿百分之一第年月日。；1234567890,.:-/%|#* \nLC百次one two第thousand《》“”[]",
+        max_size=80,
+    ),
+)
+def test_whatever_is_said_the_quote_is_what_stands_there(said: str, content: str) -> None:
+    citation = cite(said, [source(content)], question="多少 LC?")
+    if citation is not None:
+        assert citation["quote"] == content[citation["start"] : citation["end"]]
+        assert citation["quote"].strip()
 
 
 def test_a_sentence_is_judged_in_milliseconds() -> None:

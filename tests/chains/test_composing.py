@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import re
 from itertools import pairwise
 from typing import Any
 
@@ -235,3 +236,14 @@ def test_the_pieces_that_a_text_comes_in_change_nothing(text: str, cuts: list[in
     ends = [0, *sorted(min(cut, len(text)) for cut in cuts), len(text)]
     pieces = [text[start:end] for start, end in pairwise(ends)]
     assert composed(*pieces, unsupported=unsupported)[0] == composed(*text, unsupported=unsupported)[0]
+
+
+@given(
+    st.lists(
+        st.sampled_from(["温度", "105 °C", "[1]", "[[2]]", "【来源2】", "(source 3)", " [4, 5]", "。", "\n", "[^1]"])
+    )
+)
+def test_every_mark_that_is_shown_is_one_of_ours(parts: list[str]) -> None:
+    text, composer = composed(*parts)
+    shown = re.findall(r"\[[^\]]*\]|【.*?】|\(source 3\)", text)
+    assert shown == [citation["marker"] for citation in composer.citations]

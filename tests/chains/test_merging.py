@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from langchain_core.documents import Document
 
-from chains.merging import as_sources
+from chains.merging import as_sources, enough
 from chains.retrieval import Found
 
 TEXT = "第一句话说明产品。第二句话说明价格。第三句话说明保修。第四句话说明退货。"
@@ -34,3 +34,12 @@ def test_chunks_that_do_not_touch_stay_apart_in_their_order() -> None:
 
 def test_neighbours_on_two_pages_stay_apart() -> None:
     assert len(as_sources([chunk(0, 0, 9, page=1), chunk(1, 9, 18, page=2)])) == 2
+
+
+def test_no_more_are_read_than_probably_hold_the_answer() -> None:
+    sure = [Found(Document(str(n)), 0.5, 1.0, score) for n, score in enumerate((0.9, 0.01, 0.001))]
+    torn = [Found(Document(str(n)), 0.5, 1.0, score) for n, score in enumerate((0.5, 0.4, 0.3, 0.2))]
+    assert enough(sure, sure, 0.98) == sure[:1]
+    assert enough(torn, torn, 0.98) == torn
+    assert enough(torn[:2], torn, 0.98) == torn[:2]
+    assert enough([], [], 0.98) == []
