@@ -61,11 +61,13 @@ async def _stream(services: Services, asked: dict[str, Any], *, show: bool) -> d
             out.print(piece["answer"], end="", markup=False)
     if show:
         out.print()
-    return dict(output)
+    return {"question": asked["question"], **output}
 
 
 def _show_sources(output: dict[str, Any]) -> None:
-    cited = {citation["source_id"] for citation in output["citations"]}
+    if output["standalone_question"] != output["question"]:
+        out.print(f"  understood as: {output['standalone_question']}", markup=False, style="dim")
+    cited = {citation["source_id"] for citation in output["citations"] if citation["supported"]}
     for number, source in enumerate(output["sources"], start=1):
         if source["id"] in cited:
             out.print(f"  [{number}] {place(source['metadata'])}", markup=False, style="cyan")

@@ -142,7 +142,8 @@ class EmbeddingRequest(BaseModel):
     """`POST /v1/embeddings`."""
 
     model_config = ConfigDict(
-        extra="forbid", json_schema_extra={"example": {"model": "use-multilingual-v3", "input": "什么是AI芯片?"}}
+        extra="forbid",
+        json_schema_extra={"example": {"model": "use-multilingual-v3+all-minilm-l6-v2", "input": "什么是AI芯片?"}},
     )
 
     model: str = Field(min_length=1, description="The embedding model of the settings, see /v1/models")

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
-
 Mode: TypeAlias = Literal["auto", "generated", "extractive"]
 """
 `generated` by the model; `extractive`: the best sentences of the sources, without the model; `auto`: generated, and

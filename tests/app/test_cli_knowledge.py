@@ -56,7 +56,11 @@ def test_a_collection_is_labelled_copied_backed_up_damaged_and_mended(
     assert larkwise(empty, "collections", "delete", "hr", "--yes").returncode == 0
     assert larkwise(empty, "collections", "restore", str(tmp_path / "hr.backup"), "hr").returncode == 0
     facts = output_of(larkwise(empty, "collections", "describe", "hr", "--json"))
-    assert (facts["documents"], facts["embedding"], facts["chunk_size"]) == (2, "use-multilingual-v3", 500)
+    assert (facts["documents"], facts["embedding"], facts["chunk_size"]) == (
+        2,
+        "use-multilingual-v3+all-minilm-l6-v2",
+        500,
+    )
     found = output_of(larkwise(empty, "search", "parental leave", "-c", "hr", "--json"))["results"]
     assert found[0]["metadata"]["source"] == "leave.md"
 

@@ -379,7 +379,11 @@ def test_collections_are_made_described_listed_and_deleted(library: Service, lib
     assert (again.status_code, again.json()["error"]["code"]) == (409, "collection_exists")
     uploaded(library.url, "手册", FINE)
     described = httpx.get(f"{library.url}/collections/手册").json()
-    assert (described["documents"], described["chunks"], described["embedding"]) == (1, 1, "use-multilingual-v3")
+    assert (described["documents"], described["chunks"], described["embedding"]) == (
+        1,
+        1,
+        "use-multilingual-v3+all-minilm-l6-v2",
+    )
     listed = httpx.get(f"{library.url}/collections").json()
     assert described in listed["collections"]
     assert httpx.delete(f"{library.url}/collections/手册").json() == {"deleted": "手册"}

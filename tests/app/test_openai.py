@@ -111,7 +111,7 @@ def test_chains_that_take_one_text_are_models_too(client: openai.OpenAI) -> None
 def test_the_models_are_listed(client: openai.OpenAI) -> None:
     ids = [model.id for model in client.models.list()]
     assert ids[0] == MODEL
-    assert {"rag", "rag:default", "chat", "summarize", "use-multilingual-v3"} <= set(ids)
+    assert {"rag", "rag:default", "chat", "summarize", "use-multilingual-v3+all-minilm-l6-v2"} <= set(ids)
     assert client.models.retrieve("rag:default").id == "rag:default"
     with pytest.raises(openai.NotFoundError, match="there is no model 'gpt-9'"):
         client.models.retrieve("gpt-9")
@@ -176,13 +176,13 @@ def test_what_asks_for_nothing_special_is_taken(client: openai.OpenAI) -> None:
 
 def test_texts_become_vectors_in_either_encoding(client: openai.OpenAI, service: Service) -> None:
     texts = ["What is a chip?", "什么是芯片？"]
-    packed = client.embeddings.create(model="use-multilingual-v3", input=texts)
-    plain = client.embeddings.create(model="use-multilingual-v3", input=texts, encoding_format="float")
+    packed = client.embeddings.create(model="use-multilingual-v3+all-minilm-l6-v2", input=texts)
+    plain = client.embeddings.create(model="use-multilingual-v3+all-minilm-l6-v2", input=texts, encoding_format="float")
     ours = service.services.embedding.embed_documents(texts)
     for at in range(2):
         assert np.allclose(packed.data[at].embedding, plain.data[at].embedding, atol=1e-6)
         assert np.allclose(plain.data[at].embedding, ours[at], atol=1e-6)
-    one = client.embeddings.create(model="use-multilingual-v3", input=texts[0])
+    one = client.embeddings.create(model="use-multilingual-v3+all-minilm-l6-v2", input=texts[0])
     assert np.allclose(one.data[0].embedding, packed.data[0].embedding, atol=1e-6)
 
 
@@ -191,7 +191,7 @@ def test_embeddings_that_cannot_be_are_refused(client: openai.OpenAI) -> None:
         client.embeddings.create(model="text-embedding-3-small", input="x")
     for bad in ("", [], ["x"] * 257, "x" * 8193):
         with pytest.raises(openai.BadRequestError, match="input"):
-            client.embeddings.create(model="use-multilingual-v3", input=bad)
+            client.embeddings.create(model="use-multilingual-v3+all-minilm-l6-v2", input=bad)
 
 
 def test_a_body_that_is_not_json_is_a_400(url: str) -> None:

@@ -22,7 +22,7 @@ def test_the_environment_wins_over_env_file_and_profile(tmp_path: Path, monkeypa
 def test_the_default_profile_needs_no_hub() -> None:
     settings = load_settings(env_file=Path("nowhere"))
     assert settings.llm_model == "qwen2.5-coder-1.5b-instruct"
-    assert settings.embedding_model == "use-multilingual-v3"
+    assert settings.embedding_model == "use-multilingual-v3+all-minilm-l6-v2"
 
 
 def test_an_unknown_variable_stops_the_start_and_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -110,5 +110,5 @@ def test_a_follow_up_is_rewritten_by_rule_where_the_model_is_busy(collection: Ve
 
 def test_what_the_documents_do_not_answer_is_refused_in_every_mode(collection: VectorStore) -> None:
     for mode in ("extractive", "auto", "generated"):
-        output = ask(chain(collection, ScriptedChatModel(script=["八点。"]), mode), "食堂几点开饭？")  # type: ignore[arg-type]
+        output = ask(chain(collection, ScriptedChatModel(script=["八点。"]), mode), "食堂几点开饭？")
         assert (output["refused"], output["citations"]) == (True, [])

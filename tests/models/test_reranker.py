@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from langchain_core.documents import Document
 from langchain_core.documents.compressor import BaseDocumentCompressor
-from transformers import BertConfig, BertForSequenceClassification, BertTokenizerFast
+from transformers import BertConfig, BertForSequenceClassification, BertTokenizer
 
 from app.services import open_ranker, open_weights
 from app.settings import Settings
@@ -15,7 +15,7 @@ from chains.ranking import LearnedRanker
 from models.errors import WeightsInvalid
 from models.reranker import load_cross_encoder
 
-WORDS = "[PAD] [UNK] [CLS] [SEP] [MASK] how long is the warranty two years cafeteria opens at eight".split()
+WORDS = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "how", "long", "is", "the", "warranty", "two", "years", "eight"]
 DOCUMENTS = [
     Document("the cafeteria opens at eight", id="cafe", metadata={"n": 1}),
     Document("the warranty is two years", id="warranty", metadata={"n": 2}),
@@ -26,15 +26,15 @@ DOCUMENTS = [
 def a_cross_encoder(folder: Path, *, labels: int) -> Path:
     folder.mkdir()
     (folder / "words.txt").write_text("\n".join(WORDS), encoding="utf-8")
-    BertTokenizerFast(str(folder / "words.txt")).save_pretrained(folder)
+    BertTokenizer(str(folder / "words.txt")).save_pretrained(folder)
     config = BertConfig(
         vocab_size=len(WORDS),
         hidden_size=16,
         num_hidden_layers=1,
         num_attention_heads=2,
         intermediate_size=16,
-        num_labels=labels,
     )
+    config.num_labels = labels
     BertForSequenceClassification(config).save_pretrained(folder)
     return folder
 

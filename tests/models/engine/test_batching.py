@@ -9,6 +9,7 @@ import pytest
 
 from models.engine.batching import BatchingEngine
 from models.engine.requests import CompletionRequest, Event, Failed, Finished, StepFacts, Token
+from models.engine.sampling import Chosen
 from models.engine.scheduler import EngineLimits
 from models.engine.steps import Work
 from models.errors import CompletionCancelled, QueueFull
@@ -68,7 +69,7 @@ class OneStepOnly(ScriptedRunner):
 
     go_on = threading.Event()
 
-    def run(self, work: Sequence[Work]) -> list[int | None]:
+    def run(self, work: Sequence[Work]) -> list[Chosen | None]:
         if self.batches:
             self.go_on.wait()
         return super().run(work)
