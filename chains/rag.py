@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
+from dataclasses import dataclass
 from typing import Annotated, Any
 
+from langchain_core.embeddings import Embeddings
 from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda, RunnablePassthrough
 from langchain_core.runnables.utils import AddableDict
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
@@ -12,6 +14,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 from chains import retrieval
 from chains.answering import Answering
 from chains.answers import Citation, Source
+from chains.confidence import Calibration
 from chains.registry import Chain, ChainSpec, Parts
 from chains.retrieval import Retrieved
 from chains.rewriting import rewriter, standalone_question
@@ -67,7 +70,7 @@ def build(parts: Parts) -> Chain:
     """
     chain: Chain = (
         RunnablePassthrough.assign(standalone_question=_rewriter(parts))
-        | RunnablePassthrough.assign(retrieved=RunnableLambda(_retriever(parts)))
+        | RunnablePassthrough.assign(basis=RunnableLambda(_retriever(parts)))
         | RunnableGenerator(_answers(parts), _async_answers(parts))
     )
     return chain
@@ -94,29 +97,40 @@ def _by_rule(value: dict[str, Any]) -> str:
     return standalone_question(value["question"], value.get("history") or [])
 
 
-def _retriever(parts: Parts) -> Callable[[dict[str, Any]], Retrieved]:
-    def retrieved(value: dict[str, Any]) -> Retrieved:
+@dataclass(frozen=True, slots=True)
+class _Basis:
+    """All that an answer takes from its collection, at one moment: afterwards it may change, or be deleted."""
+
+    retrieved: Retrieved
+    calibration: Calibration
+    embeddings: Embeddings | None
+
+
+def _retriever(parts: Parts) -> Callable[[dict[str, Any]], _Basis]:
+    def basis(value: dict[str, Any]) -> _Basis:
         name = value.get("collection") or "default"
-        return retrieval.retrieve(
-            parts.collection(name),
+        store, calibration = parts.collection(name), parts.calibration(name)
+        retrieved = retrieval.retrieve(
+            store,
             value["standalone_question"],
             filter=value.get("filter") or None,
             ranker=parts.ranker,
-            calibration=parts.calibration(name),
+            calibration=calibration,
         )
+        return _Basis(retrieved, calibration, store.embeddings)
 
-    return retrieved
+    return basis
 
 
 def _answering(parts: Parts, value: dict[str, Any]) -> Answering:
-    name = value.get("collection") or "default"
+    basis: _Basis = value["basis"]
     return Answering(
         question=value["question"],
         standalone=value["standalone_question"],
-        retrieved=value["retrieved"],
-        calibration=parts.calibration(name),
+        retrieved=basis.retrieved,
+        calibration=basis.calibration,
         settings=parts.answers,
-        embeddings=parts.collection(name).embeddings,
+        embeddings=basis.embeddings,
     )
 
 

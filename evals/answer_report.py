@@ -11,6 +11,7 @@ from evals.calibration import ece
 from evals.handbook import auc
 from evals.intervals import Estimate, mean, share
 from evals.records import Record, RunFacts
+from evals.support import Judged, show
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,9 @@ def report_of(asked: Asked) -> dict[str, Any]:
     unanswerable, `refusal.recall` of unanswerable ones that are refused, `refusal.auc` how well the confidence tells
     the two kinds apart; `false_answers` of unanswerable ones that are answered. `citation.precision` is the share of
     citations in answers to answerable questions that are of a gold document, `citation.recall` of these answers that
-    have one such. `ece` is of the confidence against `Record.came_true`, `right` as `Record.right`. Intervals take
-    citations as independent. `answer_characters` is a mean.
+    have one such, `citation.supported` the share of cited sentences whose quote `evals.support` accepts. `ece` is of
+    the confidence against `Record.came_true`, `right` as `Record.right`. Intervals take citations as independent.
+    `answer_characters` is a mean.
     """
     figures = _figures(asked.records)
     value = {name: figure.value for name, figure in figures.items()}
@@ -52,7 +54,11 @@ def report_of(asked: Asked) -> dict[str, Any]:
         },
         "false_answers": value["false_answers"],
         "answered_of_retrieved": value["answered_of_retrieved"],
-        "citation": {"precision": value["citation_precision"], "recall": value["citation_recall"]},
+        "citation": {
+            "precision": value["citation_precision"],
+            "recall": value["citation_recall"],
+            "supported": value["citation_supported"],
+        },
         "ece": ece([one.confidence for one in asked.records], [one.came_true for one in asked.records]),
         "answer_characters": value["answer_characters"],
         "intervals": {name: asdict(figure) for name, figure in figures.items()},
@@ -83,6 +89,19 @@ def table(report: dict[str, Any]) -> str:
     return "\n".join(rows)
 
 
+def sample_of_quotes(records: Sequence[Record], n: int) -> str:
+    """Cited sentences with their quotes, for a person to read."""
+    return show(
+        [
+            Judged(one.question, quote.sentence, quote.quote, quote.supported)
+            for one in records
+            if not one.refused
+            for quote in one.quotes
+        ],
+        n,
+    )
+
+
 _TITLES = {
     "contains": "answerable: holds an expected string",
     "exact_match": "answerable: is the expected string",
@@ -95,6 +114,7 @@ _TITLES = {
     "right": "all: right answer or right refusal",
     "citation_precision": "citations: of a right document",
     "citation_recall": "answers to answerable: cite a right document",
+    "citation_supported": "cited sentences: supported by their quote (rough)",
     "answer_characters": "answers: characters",
 }
 
@@ -117,6 +137,7 @@ def _figures(records: Sequence[Record]) -> dict[str, Estimate]:
         "answered_of_retrieved": share([not one.refused for one in answerable if one.retrieved]),
         "citation_precision": share([right for one in supported for right in _citations(one)]),
         "citation_recall": share([one.citations_right > 0 for one in supported]),
+        "citation_supported": share([quote.supported for one in answers for quote in one.quotes]),
         "answer_characters": mean([len(one.answer) for one in answers]),
     }
 

@@ -22,7 +22,7 @@ from app.services import Services, chain_specs, open_services
 from app.settings import Settings
 from chains.registry import ChainSpec, Parts, chain_named
 from evals import plain
-from evals.answer_report import Asked, report_of, table
+from evals.answer_report import Asked, report_of, sample_of_quotes, table
 from evals.asking import MEASURED, Asking, Failure
 from evals.calibration import check_plots, reliability_png
 from evals.errors import EvalError, UnfitChain
@@ -50,6 +50,9 @@ def answers(
     plot: Annotated[
         Path | None, typer.Option(help="A PNG file to draw in how often each confidence comes true")
     ] = None,
+    sampled: Annotated[
+        int | None, typer.Option("--quotes", min=1, help="Print so many cited sentences with their quotes, to be read")
+    ] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Does an answer hold what it should; are the right questions refused. With 95 % intervals."""
@@ -69,6 +72,8 @@ def answers(
         print_json(report)
     else:
         out.print(table(report), markup=False)
+    if sampled:
+        err.print(sample_of_quotes(asked.records, sampled), markup=False, highlight=False)
     if plot:
         _draw(plot, asked)
     if asked.failures:

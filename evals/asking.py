@@ -17,9 +17,10 @@ from chains.coefficients import Pairing
 from chains.ranking import pairing_of
 from chains.registry import Chain, ChainSpec
 from evals.golds import is_gold, is_right
-from evals.records import Record
+from evals.records import Quoted, Record
 from evals.scores import score
 from evals.sets import Question, QuestionSet
+from evals.support import Embed, cited, judge
 from models.errors import CompletionError
 
 MEASURED = ("answer", "sources", "citations", "confidence", "refused")
@@ -41,6 +42,7 @@ class Asking:
         self, services: Services, spec: ChainSpec, asked_of: QuestionSet, collection: str, concurrency: int
     ) -> None:
         self._chain: Chain = remembering(spec, lambda: services)
+        self._embed: Embed = services.embedding.embed_documents
         self._asked_of = asked_of
         self._collection = collection
         self._free = asyncio.Semaphore(concurrency)
@@ -65,10 +67,18 @@ class Asking:
                 output = await self._chain.ainvoke({"question": question.question, "collection": self._collection})
             except CompletionError as error:
                 return Failure(question.id, str(error))
-            return record_of(question, output, self._asked_of, time.monotonic() - began)
+            seconds = time.monotonic() - began
+            quotes = await asyncio.to_thread(_quotes, question.question, output, self._embed)
+            return record_of(question, output, self._asked_of, seconds, quotes)
 
 
-def record_of(question: Question, output: dict[str, Any], asked_of: QuestionSet, seconds: float) -> Record:
+def record_of(
+    question: Question,
+    output: dict[str, Any],
+    asked_of: QuestionSet,
+    seconds: float,
+    quotes: Sequence[Quoted] = (),
+) -> Record:
     """What is kept of an output that has the fields `MEASURED`."""
     sources = output["sources"]
     gold = {source["id"] for source in sources if is_gold(source["metadata"], question, asked_of)}
@@ -85,11 +95,24 @@ def record_of(question: Question, output: dict[str, Any], asked_of: QuestionSet,
         pairing=_pairing(question.question, sources),
         signals=output.get("signals", {}),
         retrieved=any(is_right(source["content"], source["metadata"], question, asked_of) for source in sources),
+        quotes=list(quotes),
         citations=len(supported),
         citations_right=sum(citation["source_id"] in gold for citation in supported),
         seconds=round(seconds, 2),
         **asdict(given),
     )
+
+
+def _quotes(question: str, output: dict[str, Any], embed: Embed) -> list[Quoted]:
+    return [
+        Quoted(
+            sentence=sentence,
+            quote=citation["quote"],
+            supported=judge(question, sentence, citation["quote"], embed),
+        )
+        for sentence, citation in cited(output["answer"], output["citations"])
+        if citation["supported"]
+    ]
 
 
 def _pairing(question: str, sources: Sequence[dict[str, Any]]) -> Pairing | None:

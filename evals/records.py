@@ -4,8 +4,20 @@ from __future__ import annotations
 
 from typing import Literal
 
+from pydantic import BaseModel, ConfigDict, Field
+
 from chains.coefficients import Pairing
 from evals.runs import Facts, Kind, Line
+
+
+class Quoted(BaseModel):
+    """A sentence of an answer and the quote that it cites; `supported` as `evals.support.judge` sees it."""
+
+    model_config = ConfigDict(frozen=True)
+
+    sentence: str
+    quote: str
+    supported: bool
 
 
 class RunFacts(Facts):
@@ -36,6 +48,8 @@ class Record(Line):
     """Of the question and the best source; None where there is no source."""
     signals: dict[str, float]
     """What the chain's confidence is made of; empty where it does not say."""
+    quotes: list[Quoted] = Field(default_factory=list)
+    """Of the sentences that carry a mark; what an earlier version wrote has none."""
     citations: int
     citations_right: int
     """Those of a gold document."""

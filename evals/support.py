@@ -71,11 +71,14 @@ def cited(answer: str, citations: Sequence[Citation]) -> Iterator[tuple[str, Cit
         start = at + len(citation["marker"])
 
 
-def show(judged: Sequence[Judged], n: int, *, seed: int = 0) -> None:
-    """Print `n` of them, drawn by chance, for a person to read."""
-    for one in random.Random(seed).sample(list(judged), min(n, len(judged))):  # noqa: S311  # no secret
-        print(f"{'supported' if one.supported else 'NOT supported'}")
-        print(f"  question: {one.question}\n  sentence: {one.sentence}\n  quote:    {one.quote}\n")
+def show(judged: Sequence[Judged], n: int, *, seed: int = 0) -> str:
+    """`n` of them, drawn by chance, for a person to read."""
+    drawn = random.Random(seed).sample(list(judged), min(n, len(judged)))  # noqa: S311  # no secret
+    return "\n".join(
+        f"{'supported' if one.supported else 'NOT supported'}\n"
+        f"  question: {one.question}\n  sentence: {one.sentence}\n  quote:    {one.quote}\n"
+        for one in drawn
+    )
 
 
 def _digits(text: str) -> frozenset[str]:

@@ -38,6 +38,8 @@ def answered(number: int, *, contains: bool = True, answerable: bool = True, **m
         "f1": float(contains and answerable),
         "confidence": 0.5,
         "retrieved": answerable,
+        "pairing": "en",
+        "signals": {},
         "citations": 0,
         "citations_right": 0,
         "seconds": 1.0,

@@ -26,7 +26,7 @@ def output(**more: Any) -> dict[str, Any]:
         {"id": "s1", "content": "成立于1985年。", "metadata": {"source": "d1/一.txt"}, "score": 0.9},
         {"id": "s2", "content": "1985 年。", "metadata": {"source": "d2/二.txt"}, "score": 0.8},
     ]
-    citations = [{"marker": f"[{number}]", "source_id": f"s{number}"} for number in (1, 2, 1)]
+    citations = [{"marker": f"[{number}]", "source_id": f"s{number}", "supported": True} for number in (1, 2, 1)]
     given = {"answer": "1985 年[1]。", "sources": sources, "citations": citations, "refused": False, "confidence": 0.9}
     return given | more
 

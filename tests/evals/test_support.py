@@ -117,6 +117,6 @@ def test_each_mark_belongs_to_the_sentence_before_it() -> None:
     ]
 
 
-def test_a_sample_is_shown_for_reading(capsys: pytest.CaptureFixture[str]) -> None:
-    show([Judged("q?", "s.", "a quote", supported=False)], 5)
-    assert capsys.readouterr().out == "NOT supported\n  question: q?\n  sentence: s.\n  quote:    a quote\n\n"
+def test_a_sample_is_shown_for_reading() -> None:
+    text = show([Judged("q?", "s.", "a quote", supported=False)], 5)
+    assert text == "NOT supported\n  question: q?\n  sentence: s.\n  quote:    a quote\n"
