@@ -39,7 +39,7 @@ bench-serving: $(VENV)/installed-dev
 	$(BIN)/python -m bench.serving $(if $(LLAMA_SERVER),--llama-server $(LLAMA_SERVER))
 
 bench-ingest: $(VENV)/installed-dev
-	$(BIN)/larkwise models pull use-multilingual-v3
+	$(BIN)/larkwise models pull use-multilingual-v3 all-minilm-l6-v2
 	$(BIN)/python -m bench.ingesting
 
 bench-vectors: $(VENV)/installed-dev

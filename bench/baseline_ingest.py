@@ -11,6 +11,11 @@ import os
 import time
 import warnings
 
+from langchain_core.embeddings import Embeddings
+
+from app.services import open_embeddings, open_weights
+from app.settings import load_settings
+
 
 def main() -> None:
     """The model is loaded before the clock starts."""
@@ -18,7 +23,7 @@ def main() -> None:
     parser.add_argument("folder")
     parser.add_argument("index")
     parser.add_argument("--threads", type=int, required=True)
-    parser.add_argument("--float32", action="store_true", help="The encoder's package as it is published")
+    parser.add_argument("--float32", action="store_true", help="The default encoders as their packages are published")
     given = parser.parse_args()
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", DeprecationWarning)  # langchain-community says that it is being sunset
@@ -28,10 +33,9 @@ def main() -> None:
     from langchain_text_splitters import RecursiveCharacterTextSplitter
 
     from ingest.splitter import SEPARATORS
-    from models.embeddings import EmbeddedEncoder
 
     torch.set_num_threads(given.threads)
-    embeddings = EmbeddedEncoder(threads=given.threads, allow_bf16=not given.float32)
+    embeddings = _published(given.threads) if given.float32 else _ours()
     embeddings.embed_documents(["warm up"] * 32)
     began, cpu = time.monotonic(), _cpu_s()
     loader = DirectoryLoader(
@@ -44,6 +48,22 @@ def main() -> None:
     store.save_local(given.index)
     seconds = time.monotonic() - began
     print(json.dumps({"documents": len(documents), "chunks": len(chunks), "seconds": seconds, "cpu_s": _cpu_s() - cpu}))
+
+
+def _ours() -> Embeddings:
+    settings = load_settings()
+    return open_embeddings(settings.embedding_model, open_weights(settings))
+
+
+def _published(threads: int) -> Embeddings:
+    """In float32; the second through langchain-huggingface and sentence-transformers."""
+    from models.embeddings import EmbeddedEncoder, load_sentence_transformer
+    from models.side_by_side import SideBySide, parts
+
+    settings = load_settings()
+    _, second = parts(settings.embedding_model)
+    latin = load_sentence_transformer(open_weights(settings).ensure(second))
+    return SideBySide(EmbeddedEncoder(threads=threads, allow_bf16=False), latin, len(latin.embed_query("a")))
 
 
 def _cpu_s() -> float:

@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import islice
 
-from chains.alignment import keys, lacks_word
 from chains.answers import Citation, Source
-from chains.claims import affirms, claim
-from chains.crossing import Similarity, across
-from chains.evidence import Evidence, Said, evidence
-from chains.facts import agree
-from chains.polarity import contradict
-from chains.proof import is_near_enough, nearly_proves, proves
-from chains.rivals import outdone
+from chains.citing.alignment import keys, lacks_word
+from chains.citing.claims import affirms, claim
+from chains.citing.crossing import Similarity, across
+from chains.citing.evidence import Evidence, Said, evidence
+from chains.citing.facts import agree
+from chains.citing.polarity import contradict
+from chains.citing.proof import is_near_enough, nearly_proves, proves
+from chains.citing.rivals import outdone
 
 _COMPARED = 8
 """So many passages at most are compared in meaning: it takes a millisecond or two for each."""

@@ -7,12 +7,12 @@ from collections.abc import Iterator, Sequence
 from typing import Literal, TypeAlias
 
 from chains.answers import Citation, Source
-from chains.crossing import Similarity
+from chains.citing.crossing import Similarity
+from chains.citing.spans import ends_sentence
 from chains.language import Language
 from chains.markers import marker_at, may_begin
 from chains.prompts import REFUSALS
 from chains.refusals import is_refusal, may_become_refusal
-from chains.spans import ends_sentence
 from chains.verdicts import Verdict, Verdicts
 
 Unsupported: TypeAlias = Literal["flag", "drop"]

@@ -7,9 +7,9 @@ from typing import Literal, TypeAlias
 
 from chains.answers import Citation, Source
 from chains.citations import cite, cite_code
-from chains.claims import claim
-from chains.crossing import Similarity
-from chains.facts import plain
+from chains.citing.claims import claim
+from chains.citing.crossing import Similarity
+from chains.citing.facts import plain
 
 NOT_SUPPORTED = "[?]"
 """The mark of a sentence that no source proves."""

@@ -9,8 +9,8 @@ from hypothesis import strategies as st
 
 from chains.answers import Citation, Source
 from chains.citations import cite, cite_code
-from chains.claims import claim
-from chains.spans import windows
+from chains.citing.claims import claim
+from chains.citing.spans import windows
 
 
 def source(content: str, name: str = "s", title: str = "") -> Source:

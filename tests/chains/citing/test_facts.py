@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from chains.facts import agree, names
-from chains.numerals import in_digits
-from chains.polarity import contradict, denied
+from chains.citing.facts import agree, names
+from chains.citing.numerals import in_digits
+from chains.citing.polarity import contradict, denied
 
 
 @pytest.mark.parametrize(

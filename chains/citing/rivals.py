@@ -7,9 +7,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from chains.alignment import Unit, keys, places
-from chains.numerals import in_digits
-from chains.units import unit_at
+from chains.citing.alignment import Unit, keys, places
+from chains.citing.numerals import in_digits
+from chains.citing.units import unit_at
 
 _OUTDONE = 1.3
 """A rival this many times as near to what was asked is the number that was asked for."""

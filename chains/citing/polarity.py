@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from chains.alignment import held, keys, units
+from chains.citing.alignment import held, keys, units
 
 _REPEATED = 0.6
 """A sentence that has so much of what its source denies asserts it."""

@@ -5,10 +5,10 @@ from __future__ import annotations
 import re
 from functools import lru_cache
 
-from chains.dates import is_month
+from chains.citing.dates import is_month
+from chains.citing.numerals import is_one
+from chains.citing.quantities import Quantities, Quantity, quantities
 from chains.language import is_han, terms
-from chains.numerals import is_one
-from chains.quantities import Quantities, Quantity, quantities
 
 _WORD = re.compile(r"[^\W\d_\u3040-\u30ff\u3400-\u9fff](?:[-_./&]?[^\W_\u3040-\u30ff\u3400-\u9fff])*")
 _QUOTED = re.compile(r"《([^《》]+)》|「([^「」]+)」|『([^『』]+)』|“([^“”]+)”|\"([^\"]+)\"")

@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from itertools import islice
 from typing import TypeAlias
 
-from chains.alignment import keys, without
 from chains.answers import Source
-from chains.evidence import Said, above
-from chains.facts import agree
+from chains.citing.alignment import keys, without
+from chains.citing.evidence import Said, above
+from chains.citing.facts import agree
+from chains.citing.spans import windows
 from chains.language import is_han
-from chains.spans import windows
 
 Similarity: TypeAlias = Callable[[str, Sequence[str]], Sequence[float]]
 """The cosine of a text with each of some passages, which may be in the other language."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from itertools import pairwise
 
+from chains.citing.numerals import in_digits, is_one
+from chains.citing.units import is_unit
 from chains.language import terms
-from chains.numerals import in_digits, is_one
-from chains.units import is_unit
 
 _HAN = "\u3400-\u4dbf\u4e00-\u9fff"
 _PIECE = re.compile(

@@ -7,10 +7,10 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
-from chains.alignment import Unit, held, keys, units, weight, without
 from chains.answers import Source
+from chains.citing.alignment import Unit, held, keys, units, weight, without
+from chains.citing.spans import Span, windows
 from chains.language import is_han
-from chains.spans import Span, windows
 
 _FRAGMENT = 0.4
 """A sentence that repeats less of the question than this leans on it: "In 1985." """

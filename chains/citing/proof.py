@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from chains.alignment import weight
-from chains.evidence import Evidence, Said
+from chains.citing.alignment import weight
+from chains.citing.evidence import Evidence, Said
 
 COVERED, NEARLY_COVERED = 0.75, 0.65
 """The share of what a claim adds to the question that a passage must have, with its title and headings."""

@@ -8,9 +8,9 @@ from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
 
-from chains.dates import Date, dates_in
-from chains.numerals import in_digits
-from chains.units import CENTURY, COUNT, DAY, MONTH, ORDINAL, YEAR, unit_at
+from chains.citing.dates import Date, dates_in
+from chains.citing.numerals import in_digits
+from chains.citing.units import CENTURY, COUNT, DAY, MONTH, ORDINAL, YEAR, unit_at
 
 _IDENTIFIER = re.compile(r"(?<![A-Za-z0-9])[A-Za-z]+(?:[-_./]?[A-Za-z0-9]+)*")
 _NUMBERED = re.compile(r"\bno\.?\s?(?=\d)", re.IGNORECASE)

@@ -1,0 +1,1 @@
+"""What a sentence of an answer claims, and whether a passage proves it."""
