@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from chains.coefficients import PAIRINGS, Linear, Pairing
 from evals.fitting import fit_logistic
 from evals.records import Record
 
+WEIGHED = ("log_odds", "supported", "log_probability")
+"""Of an answer's signals; the others say the same again, or are always the same in a run."""
 ENOUGH = 40
 """Answers that a fit needs, with some right and some wrong among them."""
 _KINDS = 2
@@ -21,7 +23,13 @@ def fit_right(records: Sequence[Record]) -> dict[Pairing, Linear]:
     """
     found: dict[Pairing, Linear] = {}
     for pairing in PAIRINGS:
-        answers = [one for one in records if one.pairing == pairing and not one.refused and one.signals]
-        if len(answers) >= ENOUGH and len({one.came_true for one in answers}) == _KINDS:
-            found[pairing] = fit_logistic([one.signals for one in answers], [one.came_true for one in answers])
+        signals, came_true = labelled([one for one in records if one.pairing == pairing])
+        if len(signals) >= ENOUGH and len(set(came_true)) == _KINDS:
+            found[pairing] = fit_logistic(signals, came_true)
     return found
+
+
+def labelled(records: Sequence[Record]) -> tuple[list[Mapping[str, float]], list[bool]]:
+    """What is known of each answer, and whether it is right."""
+    answers = [one for one in records if not one.refused and one.signals]
+    return [{name: one.signals[name] for name in WEIGHED} for one in answers], [one.came_true for one in answers]
