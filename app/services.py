@@ -88,6 +88,7 @@ async def open_services(
             collection=collections.open,
             calibration=lambda name: calibration_of(collections.open(name)),
             ranker=await asyncio.to_thread(open_ranker, settings, weights),
+            embeddings=embedding,
             answers=answer_settings(settings),
             unavailable=BUSY_OR_ABSENT,
         )

@@ -6,7 +6,6 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
 
-from langchain_core.embeddings import Embeddings
 from langchain_core.runnables import Runnable, RunnableGenerator, RunnableLambda, RunnablePassthrough
 from langchain_core.runnables.utils import AddableDict
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator
@@ -99,25 +98,28 @@ def _by_rule(value: dict[str, Any]) -> str:
 
 @dataclass(frozen=True, slots=True)
 class _Basis:
-    """All that an answer takes from its collection, at one moment: afterwards it may change, or be deleted."""
+    """
+    All that an answer takes from its collection, at one moment: afterwards it may change, or be deleted.
+
+    Whoever follows a run's steps sees it, so it holds plain values only.
+    """
 
     retrieved: Retrieved
     calibration: Calibration
-    embeddings: Embeddings | None
 
 
 def _retriever(parts: Parts) -> Callable[[dict[str, Any]], _Basis]:
     def basis(value: dict[str, Any]) -> _Basis:
         name = value.get("collection") or "default"
-        store, calibration = parts.collection(name), parts.calibration(name)
+        calibration = parts.calibration(name)
         retrieved = retrieval.retrieve(
-            store,
+            parts.collection(name),
             value["standalone_question"],
             filter=value.get("filter") or None,
             ranker=parts.ranker,
             calibration=calibration,
         )
-        return _Basis(retrieved, calibration, store.embeddings)
+        return _Basis(retrieved, calibration)
 
     return basis
 
@@ -130,7 +132,7 @@ def _answering(parts: Parts, value: dict[str, Any]) -> Answering:
         retrieved=basis.retrieved,
         calibration=basis.calibration,
         settings=parts.answers,
-        embeddings=basis.embeddings,
+        embeddings=parts.embeddings,
     )
 
 

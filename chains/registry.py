@@ -10,6 +10,7 @@ from importlib.metadata import entry_points
 from typing import Any, TypeAlias
 
 from langchain_core.documents.compressor import BaseDocumentCompressor
+from langchain_core.embeddings import Embeddings
 from langchain_core.language_models import BaseChatModel
 from langchain_core.runnables import Runnable
 from langchain_core.vectorstores import VectorStore
@@ -35,6 +36,8 @@ class Parts:
     calibration: Callable[[str], Calibration] = lambda name: shipped_calibration()
     """A collection's own fit of the confidence, or the one that larkwise comes with."""
     ranker: BaseDocumentCompressor = field(default_factory=LearnedRanker)
+    embeddings: Embeddings | None = None
+    """For comparing a sentence with its sources in meaning too; by words alone where there is none."""
     answers: AnswerSettings = field(default_factory=AnswerSettings)
     unavailable: tuple[type[Exception], ...] = ()
     """What the model raises when it is busy or absent."""

@@ -27,8 +27,8 @@ FALSE_ANSWERS: Mapping[Pairing, tuple[float, float]] = {"zh": (0.15, 0.05), "en"
 """
 Of the questions without an answer: so many come before the model, and so many are such that it must not refuse them.
 
-English questions without an answer are nearer to the documents than Chinese ones, and across languages the two kinds are
-hard to tell apart: there more is left to the model and to the check of its answer.
+English ones are nearer to the documents than Chinese ones, and across languages the two kinds are hard to tell apart:
+there more is left to the model and to the check of its answer.
 """
 _STRANGERS = 600
 """Questions that are enough where none is about the documents."""

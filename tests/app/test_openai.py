@@ -83,7 +83,8 @@ def test_a_chain_is_a_model_with_its_sources(client: openai.OpenAI, model: str) 
     beside = (message.model_extra or {})["larkwise"]
     assert message.content
     assert beside["sources"][0]["metadata"]["source"] == "refunds.md"
-    assert set(beside) == {"answer_id", "standalone_question", "sources", "citations", "confidence", "refused"}
+    fields = {"answer_id", "standalone_question", "sources", "citations", "confidence", "refused", "mode", "signals"}
+    assert set(beside) == fields
     assert answer.usage is not None
     assert answer.usage.prompt_tokens > 0
     *_, last = client.chat.completions.create(model=model, messages=REFUND, stream=True)

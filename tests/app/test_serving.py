@@ -9,7 +9,17 @@ import pytest
 from langserve import RemoteRunnable
 
 REFUND = {"question": "Within how many days can a card be returned for a full refund?"}
-FIELDS = {"answer_id", "answer", "standalone_question", "sources", "citations", "confidence", "refused"}
+FIELDS = {
+    "answer_id",
+    "answer",
+    "standalone_question",
+    "sources",
+    "citations",
+    "confidence",
+    "refused",
+    "mode",
+    "signals",
+}
 
 
 def merged(pieces: list[dict[str, Any]]) -> dict[str, Any]:
