@@ -81,7 +81,7 @@ def _by_name() -> dict[str, str]:
 
 _UNIT_OF = _by_name()
 _COUNTED = {"个": COUNT, "個": COUNT, **{character: group for group in _COUNTERS.split() for character in group}}
-_NAME = re.compile(rf"\s?-?(?:{'|'.join(map(re.escape, sorted(_UNIT_OF, key=len, reverse=True)))})", re.IGNORECASE)
+_NAME = re.compile(rf"\s?-?({'|'.join(map(re.escape, sorted(_UNIT_OF, key=len, reverse=True)))})", re.IGNORECASE)
 _LETTER = re.compile(rf"\s?([{''.join(_LETTERS)}])(?![A-Za-z0-9])")
 _SIGN = re.compile(rf"(?:{'|'.join(map(re.escape, _SIGNS))})\s?\Z")
 
@@ -89,7 +89,7 @@ _SIGN = re.compile(rf"(?:{'|'.join(map(re.escape, _SIGNS))})\s?\Z")
 def unit_at(text: str, start: int, end: int) -> str:
     """The unit of the number that stands from `start` to `end`: the same for all its names, "" where there is none."""
     if (found := _NAME.match(text, end)) and not (found.group()[-1].isascii() and text[found.end() :][:1].isalpha()):
-        return _UNIT_OF[found.group().lower().strip(" -\t")]
+        return _UNIT_OF.get(found[1].casefold(), "")  # case is ignored for letters too that are small already: ſ
     if found := _LETTER.match(text, end):
         return _LETTERS[found[1]]
     if found := _SIGN.search(text[max(0, start - 4) : start]):
