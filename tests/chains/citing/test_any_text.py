@@ -12,9 +12,10 @@ from chains.citing.units import unit_at
 from chains.composing import Composer
 
 WORDS = """
-    3 12 1,234.5 三十二 二〇二四 两百 第三 半 1949年10月1日 October 1949-10-01 % km 公里 weeks ſeconds K ℃ $ HK$ kB 5G LC-200
-    《手册》 「名」 不 没有 not n't no [1] 【来源2】 [^1] ``` | --- 。 . ! ？ ; ： : , ， - – / ( ) “ ” the Doctor Who 芯片 断电
-    é İ ß 🤖 \u200b
+    3 12 1,234.5 三十二 二〇二四 两百 第三 半 1949年10月1日 October 1949-10-01 % km 公里 weeks ſeconds K ℃
+    $ HK$ kB 5G LC-200
+    《手册》 「名」 不 没有 not n't no [1] 【来源2】 [^1] ``` | --- 。 . ! ？ ; ： : , ， - – / ( ) “ ” the
+    Doctor Who 芯片 断电 é İ ß 🤖 \u200b
 """
 PIECES = st.sampled_from([*WORDS.split(), "\n", " ", "\t", "\r\n", "\u3000", "\u00a0"])
 TEXTS = st.lists(PIECES, max_size=40).map("".join) | st.text(max_size=60)
