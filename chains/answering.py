@@ -101,12 +101,12 @@ class Answering:
 
     def end(self) -> Iterator[AddableDict]:
         """The rest of the answer, and what is known of all of it."""
-        if not self._is_near:
+        citations = [] if self._is_generated else extracted(self._retrieved.weights, self._sources)
+        if not self._is_near or not (self._is_generated or citations):
             yield from self._ended(
                 REFUSALS[self._language] + self._nearest(), [], supported=0.0, refused=True, mode="refused"
             )
-        elif not self._is_generated:
-            citations = extracted(self._retrieved.weights, self._sources)
+        elif citations:
             text = joined_sentences(citations)
             yield from self._ended(text, citations, supported=1.0, refused=False, mode="extractive")
         else:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
 from dataclasses import dataclass
 from typing import Annotated, Any
@@ -158,14 +159,19 @@ def _async_answers(parts: Parts) -> Callable[[AsyncIterator[dict[str, Any]]], As
         if answering.worth_asking:
             try:
                 async for piece in _asked(parts, answering).astream(answering.prompt()):
-                    for part in answering.feed(piece):
+                    for part in await asyncio.to_thread(_all, answering.feed(piece)):
                         yield part
             except parts.unavailable as error:
                 answering.fall_back(error)
-        for part in answering.end():
+        for part in await asyncio.to_thread(_all, answering.end()):
             yield part
 
     return answers
+
+
+def _all(parts: Iterator[AddableDict]) -> list[AddableDict]:
+    """In a thread: to check a sentence may take some hundredths of a second, which others' streams would feel."""
+    return list(parts)
 
 
 def _asked(parts: Parts, answering: Answering) -> Runnable[dict[str, str], Any]:
