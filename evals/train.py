@@ -15,9 +15,9 @@ from pathlib import Path
 
 from chains.coefficients import BIAS, FILE, PAIRINGS, Linear, Pairing
 from evals.examples import Example, examples_of
-from evals.fitting import fit_gate, fit_logistic, fit_ranking, gates, rank_of_right, unseen_probabilities
+from evals.fitting import fit_gate, fit_ranking, gates, rank_of_right, unseen_probabilities
 from evals.handbook import auc
-from evals.outcomes import fit_right, labelled
+from evals.outcomes import fit_right, fit_written
 from evals.places import place
 from evals.records import ANSWERS, Record
 from evals.runs import read
@@ -77,9 +77,9 @@ def _examples(given: str) -> list[Example]:
 
 
 def _right(records: Sequence[Record]) -> Mapping[Pairing, Mapping[str, float]]:
-    """Of pairings without enough answers, what all answers together say."""
+    """Of pairings without enough answers, what all written answers together say."""
     found = fit_right(records)
-    together = fit_logistic(*labelled(records)) if found else Linear({BIAS: 0.0, "log_odds": 1.0})
+    together = fit_written(records) or Linear({BIAS: 0.0, "log_odds": 1.0})
     return {pairing: found.get(pairing, together).weights for pairing in PAIRINGS}
 
 
