@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import ipaddress
 import os
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -28,6 +29,9 @@ PROFILES: Mapping[str, Mapping[str, Any]] = {
     },
 }
 """What each profile puts in the place of the defaults; a variable that is set still wins."""
+
+
+_FEISHU_DOMAINS: Mapping[str, str] = {"feishu": "https://open.feishu.cn", "lark": "https://open.larksuite.com"}
 
 
 class SettingsError(Exception):
@@ -190,6 +194,34 @@ class Settings(BaseSettings):
         "a SQLite file below DATA_DIR where it is not set",
         repr=False,  # it may hold a password
     )
+    public_url: str = Field(
+        "",
+        description="The address by which people reach this service, for example https://kb.example.com: where it is "
+        "set, Feishu cards link uploaded documents to their originals",
+    )
+    feishu_app_id: str = Field(
+        "", description="The Feishu or Lark app that answers in chats (`cli_…`); no bot where it is not set"
+    )
+    feishu_app_secret: SecretStr = Field(SecretStr(""), description="The app's secret")
+    feishu_encrypt_key: SecretStr = Field(
+        SecretStr(""), description="With `webhook`: the Encrypt Key of the app's events; events are signed with it"
+    )
+    feishu_verification_token: SecretStr = Field(
+        SecretStr(""), description="With `webhook`: the Verification Token of the app's events"
+    )
+    feishu_domain: str = Field(
+        "https://open.feishu.cn",
+        description="The open platform: `feishu` and `lark` stand for https://open.feishu.cn and "
+        "https://open.larksuite.com",
+    )
+    feishu_transport: Literal["webhook", "ws"] = Field(
+        "webhook",
+        description="How events come: `webhook` to POST /feishu/webhook, for which Feishu must reach this service; "
+        "`ws` over a connection that this service opens, where it has no public address",
+    )
+    feishu_max_file_mb: int = Field(
+        30, ge=1, le=100, description="Megabytes that an image or file of a chat may have"
+    )
     chains: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="More chains, as MODULE:ATTRIBUTE separated by commas"
     )
@@ -214,6 +246,28 @@ class Settings(BaseSettings):
         if value and not value.startswith(("http://", "https://")):
             raise ValueError("it should begin with http:// or https://")
         return value
+
+    @field_validator("feishu_app_id")
+    @classmethod
+    def _is_an_app(cls, value: str) -> str:
+        if value and not re.fullmatch(r"cli_\w+", value):
+            raise ValueError("an app's id begins with cli_: copy it from the developer console, Credentials")
+        return value
+
+    @field_validator("feishu_domain")
+    @classmethod
+    def _is_an_origin(cls, value: str) -> str:
+        origin = _FEISHU_DOMAINS.get(value, value).rstrip("/")
+        if not re.fullmatch(r"https?://[^/?#@\s]+", origin):
+            raise ValueError("it should be feishu, lark, or an address such as https://open.feishu.cn")
+        return origin
+
+    @field_validator("public_url")
+    @classmethod
+    def _is_a_web_address(cls, value: str) -> str:
+        if value and not re.fullmatch(r"https?://[^?#@\s]+", value):
+            raise ValueError("it should begin with http:// or https://")
+        return value.rstrip("/")
 
     @field_validator("data_dir", "cache_dir", "weights_folder")
     @classmethod

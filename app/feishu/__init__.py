@@ -1,0 +1,1 @@
+"""Feishu and Lark: events in, answers out; no web framework inside."""
