@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 import signal
 import threading
 from collections.abc import Sequence
+from contextlib import ExitStack
 from datetime import datetime
 from functools import reduce
 from pathlib import Path
@@ -15,7 +17,7 @@ import typer
 from rich.table import Table
 
 from app.cli_terminal import CollectionOption, JsonOption, err, print_json, progress_bar
-from app.ingestion import Ingestion, Wishes, web_listing
+from app.ingestion import Ingestion, Wishes, feishu_listings, web_listing
 from app.labels import InvalidLabels, check_name
 from app.settings import Settings, load_settings
 from ingest.documents import IngestReport
@@ -23,7 +25,12 @@ from ingest.errors import IngestError
 from ingest.files import list_files
 from ingest.loaders.table import readable_kinds
 
-PathArguments = Annotated[list[str], typer.Argument(help=f"Files, folders and web addresses: {readable_kinds()}")]
+PathArguments = Annotated[
+    list[str],
+    typer.Argument(help=f"Files, folders and web addresses: {readable_kinds()}; or `feishu` with --space or --folder"),
+]
+_FEISHU = "feishu"
+_ID = re.compile(r"[A-Za-z0-9_-]{3,100}")
 _SHOWN_FILES = 40
 _KINDS = ("added", "changed", "renamed", "duplicates", "unchanged", "missing", "removed")
 
@@ -38,26 +45,63 @@ def ingest(
     watch: Annotated[bool, typer.Option("--watch", help="Go on, and follow every change (with --prune)")] = False,
     depth: Annotated[int, typer.Option(min=0, max=20, help="Of a web page: how many links to follow from it")] = 0,
     pages: Annotated[int, typer.Option(min=1, max=100_000, help="Of a web page: at most so many")] = 200,
+    space: Annotated[
+        list[str] | None, typer.Option(help="Of Feishu: a wiki space, by its number or the address of its settings")
+    ] = None,
+    folder: Annotated[list[str] | None, typer.Option(help="Of Feishu: a folder, by its token or its address")] = None,
     as_json: JsonOption = False,
 ) -> None:
     """Read documents into a collection; only what is new or has changed is worked on."""
     settings = load_settings()
+    spaces, folders = [_space(one) for one in space or []], [_token(one, "--folder") for one in folder or []]
+    _check_feishu(paths, bool(spaces or folders))
     urls = [path for path in paths if path.startswith(("http://", "https://"))]
     places = [Path(path) for path in paths if path not in urls]
     wishes = Wishes(labels=_labels(label or []), prune=prune or watch)
-    if watch and urls:
+    if watch and (urls or spaces or folders):
         raise typer.BadParameter("only files and folders can be followed", param_hint="--watch")
     if watch:
         _follow(settings, places, collection, wishes, as_json=as_json)
         return
-    with progress_bar() as progress:
-        listings = [list_files(places).listing()] if places else []
-        listings += [web_listing(settings, url, depth=depth, pages=pages, progress=_quiet) for url in urls]
+    with progress_bar() as progress, ExitStack() as while_read:
+        if spaces or folders:
+            listings = while_read.enter_context(feishu_listings(settings, spaces=spaces, folders=folders))
+        else:
+            listings = [list_files(places).listing()] if places else []
+            listings += [web_listing(settings, url, depth=depth, pages=pages, progress=_quiet) for url in urls]
         ingestion = Ingestion(settings, progress=progress)
         report = reduce(IngestReport.then, (ingestion.run(one, collection, wishes) for one in listings))
     show(report, as_json=as_json)
     if report.failed:
         raise typer.Exit(1)
+
+
+def _check_feishu(paths: Sequence[str], is_named: bool) -> None:
+    """A folder that is called `feishu` is a folder like any other, unless something of Feishu is named."""
+    if is_named and list(paths) != [_FEISHU]:
+        raise typer.BadParameter(
+            "they are for documents of Feishu: larkwise ingest feishu --space …", param_hint="--space / --folder"
+        )
+    if not is_named and list(paths) == [_FEISHU] and not Path(_FEISHU).exists():
+        raise typer.BadParameter("say what of Feishu: --space NUMBER or --folder TOKEN", param_hint=_FEISHU)
+
+
+def _space(given: str) -> str:
+    """The number of a wiki space."""
+    number = _token(given, "--space")
+    if not number.isdecimal():
+        raise typer.BadParameter(
+            f"{given!r} is no wiki space: its number is in the address of the wiki's settings", param_hint="--space"
+        )
+    return number
+
+
+def _token(given: str, option: str) -> str:
+    """The last part of an address, or what is given."""
+    token = given.partition("?")[0].rstrip("/").rpartition("/")[2]
+    if not _ID.fullmatch(token):
+        raise typer.BadParameter(f"{given!r} is no token of Feishu, and no address with one", param_hint=option)
+    return token
 
 
 def _quiet(_what: str, _done: int, _total: int) -> None:

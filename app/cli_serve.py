@@ -15,6 +15,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from app.cli_terminal import err, out, progress_bar, say_error
+from app.feishu.opening import check_feishu
 from app.ingestion import ingest_paths
 from app.loading import check_doors
 from app.observability import configure_logging
@@ -40,6 +41,7 @@ def serve(
     """Start the service; fetches what is missing first."""
     given: dict[str, Any] = {name: value for name, value in (("host", host), ("port", port)) if value is not None}
     settings = load_settings(**given)
+    check_feishu(settings)
     specs = chain_specs(settings)
     asyncio.run(check_doors(settings))
     with progress_bar() as progress:

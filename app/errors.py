@@ -56,6 +56,10 @@ class InvalidCursor(Exception):
     """It does not come from the page before."""
 
 
+class InvalidLink(Exception):
+    """A signed link is not ours, or has ended."""
+
+
 class NotReady(Exception):
     """A part of the service does not answer yet, or any more."""
 
@@ -119,6 +123,7 @@ _TABLE: dict[type[Exception], _Status] = {
     InvalidUpload: _Status(400, "bad_parameter"),
     InvalidLabels: _Status(400, "bad_parameter"),
     InvalidCursor: _Status(400, "bad_parameter"),
+    InvalidLink: _Status(403, "forbidden"),
     UploadTooLarge: _Status(413, "too_large"),
     UnsupportedUpload: _Status(415, "unsupported_type"),
     OriginalMissing: _Status(404, "no_original"),

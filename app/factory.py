@@ -18,7 +18,7 @@ from app.loading import Failed, loading
 from app.metrics import Metrics
 from app.observability import RequestLog
 from app.rates import open_rates
-from app.routes import collections, documents, feedback, generate, health, jobs, openai, stop
+from app.routes import collections, documents, feedback, feishu, feishu_originals, generate, health, jobs, openai, stop
 from app.security import Doorkeeper
 from app.services import Services, chain_specs, engine_load
 from app.settings import Settings
@@ -43,6 +43,8 @@ _ROUTERS = (
     collections.router,
     documents.router,
     jobs.router,
+    feishu.router,
+    feishu_originals.router,
 )
 
 
@@ -76,6 +78,7 @@ def create_app(settings: Settings, *, services: Services | None = None, failed: 
         root_path=settings.root_path,
     )
     app.state.services = services
+    app.state.feishu = None
     app.state.specs = chain_specs(settings)
     app.state.metrics = metrics
     app.state.draining = draining

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -77,6 +79,36 @@ def web_listing(settings: Settings, url: str, *, depth: int, pages: int, progres
     except ValueError as error:
         raise SettingsError(f"LARKWISE_CRAWL_ALLOWED_HOSTS: {error}") from error
     return listing_of(pages_of)
+
+
+@contextmanager
+def feishu_listings(settings: Settings, *, spaces: Sequence[str], folders: Sequence[str]) -> Iterator[list[Listing]]:
+    """
+    The documents of wiki spaces and folders of Feishu, as long as the block goes on; they are fetched while they are
+    ingested, by the thread that is here.
+
+    Raises:
+        SettingsError: there is no app that could read them.
+    """
+    from app.feishu.credentials import Credentials
+    from app.feishu.documents import DriveFolder, Shelf, WikiSpace, site_of
+    from app.feishu.errors import Misconfigured
+    from app.feishu.library import open_library
+    from app.feishu.listing import feishu_listing
+
+    secret = settings.feishu_app_secret.get_secret_value()
+    if not (settings.feishu_app_id and secret):
+        raise SettingsError("documents of Feishu need LARKWISE_FEISHU_APP_ID and LARKWISE_FEISHU_APP_SECRET")
+    site = site_of(settings.feishu_domain)
+    with ExitStack() as closing:
+        try:
+            credentials = Credentials(settings.feishu_app_id, secret, settings.feishu_domain)
+            library = closing.enter_context(open_library(credentials))
+        except Misconfigured as error:
+            raise SettingsError(str(error)) from error
+        shelves: list[Shelf] = [WikiSpace(library, space, site) for space in spaces]
+        shelves += [DriveFolder(library, folder, site) for folder in folders]
+        yield [feishu_listing(shelf, library, now_s=time.time) for shelf in shelves]
 
 
 def ingest_paths(

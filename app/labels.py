@@ -7,7 +7,7 @@ from typing import Any
 
 from ingest.documents import ChunkMetadata
 
-OWN_NAMES = frozenset({*ChunkMetadata.__annotations__, "member", "crawl"})
+OWN_NAMES = frozenset({*ChunkMetadata.__annotations__, "member", "crawl", "feishu"})
 """Words that larkwise says itself of every chunk."""
 _MAX_LABELS = 50
 

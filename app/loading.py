@@ -12,6 +12,7 @@ from typing import Literal
 from fastapi import FastAPI
 
 from app.database import DatabaseUnavailable, open_database
+from app.feishu.opening import open_feishu
 from app.keys import Keys, KeysMissing
 from app.settings import Settings, SettingsError, is_loopback
 from app.shared import shared_services
@@ -49,7 +50,7 @@ async def loading(
         finally:
             # a model that is half loaded cannot be closed, and its thread would outlive us anyway
             await asyncio.wait({opening})
-            app.state.services = None
+            app.state.services = app.state.feishu = None
 
 
 async def _open(
@@ -58,8 +59,16 @@ async def _open(
     try:
         await check_doors(settings)
         warn_of_open_doors(settings)
+        feishu = await closing.enter_async_context(open_feishu(settings, app.state.metrics.feishu))
+        if feishu:
+            await feishu.meet()
+            # events are kept from now on; they are answered when the model is there
+            app.state.feishu = feishu.door
+            await closing.enter_async_context(feishu.listening())
         services = await closing.enter_async_context(shared_services(settings, observer=observer))
         await closing.enter_async_context(supervising(services, is_over=lambda: app.state.draining.has_begun))
+        if feishu:
+            await closing.enter_async_context(feishu.working(services))
         app.state.services = services
     except EXPECTED as error:
         failed(str(error))

@@ -45,10 +45,17 @@ class Metrics:
         self._tokens = Counter(
             "larkwise_tokens", "Tokens of prompts, of prompts from the cache, and written", ("kind",), registry=registry
         )
+        self._feishu = Counter(
+            "larkwise_feishu_events", "Events of Feishu by how they fared at the door", ("outcome",), registry=registry
+        )
         self._waiting = _histogram(registry, "larkwise_waiting_seconds", "From submission until work on it began")
         self._first = _histogram(registry, "larkwise_time_to_first_token_seconds", "From submission to the first token")
         self._latency = _histogram(registry, "larkwise_completion_seconds", "From submission to the last token")
         self._steps = Histogram("larkwise_step_seconds", "Steps of the model", buckets=_STEP_SECONDS, registry=registry)
+
+    def feishu(self, outcome: str) -> None:
+        """An event has come from Feishu, or what pretends to be one; from any thread."""
+        self._feishu.labels(outcome).inc()
 
     def answered(self, method: str, route: str, status: int, seconds: float) -> None:
         """A request over HTTP has its answer."""

@@ -22,8 +22,12 @@ _PUBLIC = re.compile(
     r"/|/health(/live|/ready)?"
     r"|/docs(/oauth2-redirect)?|/redoc|/openapi\.json|/static-offline-docs/.*"
     r"|/[a-z0-9_-]+(/c/[^/]+)?/playground/assets/.*"
+    r"|/feishu/(webhook|card_callback|originals/[^/]+/[^/]+)"
 )
-"""Paths that need no key: nothing of the documents, and nothing that costs the model's time."""
+"""
+Paths that need no key: nothing of the documents, and nothing that costs the model's time; and Feishu's, where a
+signature stands in its place.
+"""
 
 
 def caller_of(request: Request) -> str:

@@ -219,9 +219,7 @@ class Settings(BaseSettings):
         description="How events come: `webhook` to POST /feishu/webhook, for which Feishu must reach this service; "
         "`ws` over a connection that this service opens, where it has no public address",
     )
-    feishu_max_file_mb: int = Field(
-        30, ge=1, le=100, description="Megabytes that an image or file of a chat may have"
-    )
+    feishu_max_file_mb: int = Field(30, ge=1, le=100, description="Megabytes that an image or file of a chat may have")
     chains: Annotated[tuple[str, ...], NoDecode] = Field(
         (), description="More chains, as MODULE:ATTRIBUTE separated by commas"
     )

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias
 
 Mode: TypeAlias = Literal["auto", "generated", "extractive"]
@@ -28,3 +28,7 @@ class AnswerSettings:
     """How much passages that say something else are preferred; see `chains.diversity`."""
     passages: int = 4
     enough: float = 0.98
+
+    def wider(self, attempt: int) -> AnswerSettings:
+        """For the n-th attempt after the first: more passages, and the model reads all of them."""
+        return replace(self, passages=self.passages + 2 * attempt, enough=1.0) if attempt else self

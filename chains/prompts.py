@@ -106,6 +106,20 @@ _REWRITING_EXAMPLES: dict[Language, list[tuple[str, str, str, str]]] = {
 }
 
 
+_REWORDING: dict[Language, str] = {
+    "zh": "把下面的问题换一种说法：意思不变，名称和数字照抄，尽量用别的词。只写一行问题，不要回答。\n\n问题：{question}\n换一种说法：",
+    "en": (
+        "Ask the following question in other words: the same meaning, names and numbers copied, other words where there "
+        "are any. Write one line, the question; do not answer it.\n\nQuestion: {question}\nIn other words:"
+    ),
+}
+
+
+def rewording_prompt(language: Language) -> ChatPromptTemplate:
+    """Takes `question`."""
+    return ChatPromptTemplate.from_messages([("human", _REWORDING[language])])
+
+
 def rag_prompt(language: Language, *, may_refuse: bool) -> ChatPromptTemplate:
     """Takes `passages`, `question` and `refusal`; the last one is said only where the model `may_refuse`."""
     human = _RAG_HUMAN[language] + (_WAY_OUT[language] if may_refuse else "")

@@ -17,9 +17,12 @@ from chains.answers import Citation, Source
 from chains.confidence import Calibration
 from chains.registry import Chain, ChainSpec, Parts
 from chains.retrieval import Retrieved
+from chains.rewording import rewording, telling_words
 from chains.rewriting import rewriter, standalone_question
 
 MAX_QUESTION = 2048
+_TOP_K = 10
+_FETCH_K = 20
 
 
 SessionId = Annotated[str, BeforeValidator(lambda value: "" if value is None else value)]
@@ -37,6 +40,14 @@ class Question(BaseModel):
     filter: dict[str, Any] = Field(
         default_factory=dict,
         description='Only chunks whose metadata are so, for example {"department": "hr"}; see docs/knowledge.md',
+    )
+
+    attempt: int = Field(
+        0,
+        ge=0,
+        le=3,
+        description="How many answers to this question were not good enough: each time the search is wider and asks in "
+        "other words as well, and the model reads more",
     )
 
     @field_validator("question")
@@ -70,6 +81,7 @@ def build(parts: Parts) -> Chain:
     """
     chain: Chain = (
         RunnablePassthrough.assign(standalone_question=_rewriter(parts))
+        | RunnablePassthrough.assign(other_words=_rewording(parts))
         | RunnablePassthrough.assign(basis=RunnableLambda(_retriever(parts)))
         | RunnableGenerator(_answers(parts), _async_answers(parts))
     )
@@ -97,6 +109,21 @@ def _by_rule(value: dict[str, Any]) -> str:
     return standalone_question(value["question"], value.get("history") or [])
 
 
+def _rewording(parts: Parts) -> Runnable[dict[str, Any], str]:
+    """The question in other words, where it is asked again; empty where it is not."""
+    by_model: Runnable[str, str] = rewording(parts.model)
+    if parts.unavailable:
+        by_model = by_model.with_fallbacks([RunnableLambda(telling_words)], exceptions_to_handle=parts.unavailable)
+
+    def reword(value: dict[str, Any]) -> str:
+        return by_model.invoke(value["standalone_question"]) if value.get("attempt") else ""
+
+    async def areword(value: dict[str, Any]) -> str:
+        return await by_model.ainvoke(value["standalone_question"]) if value.get("attempt") else ""
+
+    return RunnableLambda(reword, afunc=areword)
+
+
 @dataclass(frozen=True, slots=True)
 class _Basis:
     """
@@ -112,15 +139,23 @@ class _Basis:
 def _retriever(parts: Parts) -> Callable[[dict[str, Any]], _Basis]:
     def basis(value: dict[str, Any]) -> _Basis:
         name = value.get("collection") or "default"
-        calibration = parts.calibration(name)
-        retrieved = retrieval.retrieve(
-            parts.collection(name),
-            value["standalone_question"],
-            filter=value.get("filter") or None,
-            ranker=parts.ranker,
-            calibration=calibration,
-        )
-        return _Basis(retrieved, calibration)
+        calibration, store = parts.calibration(name), parts.collection(name)
+        width = 1 + int(value.get("attempt") or 0)
+        wordings = [value["standalone_question"], value.get("other_words") or ""]
+        found = [
+            retrieval.retrieve(
+                store,
+                wording,
+                top_k=_TOP_K * width,
+                fetch_k=_FETCH_K * width,
+                filter=value.get("filter") or None,
+                ranker=parts.ranker,
+                calibration=calibration,
+            )
+            for wording in wordings
+            if wording
+        ]
+        return _Basis(retrieval.together(found), calibration)
 
     return basis
 
@@ -132,7 +167,7 @@ def _answering(parts: Parts, value: dict[str, Any]) -> Answering:
         standalone=value["standalone_question"],
         retrieved=basis.retrieved,
         calibration=basis.calibration,
-        settings=parts.answers,
+        settings=parts.answers.wider(int(value.get("attempt") or 0)),
         embeddings=parts.embeddings,
     )
 

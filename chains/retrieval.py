@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from langchain_core.documents import Document
@@ -90,6 +90,19 @@ def retrieve(
         return NOTHING
     together = [one for group in judged for one in group.found]
     return Retrieved(tuple(together[:top_k]), judged[0].answerable, judged[0].pairing, asked.weights)
+
+
+def together(searches: Sequence[Retrieved]) -> Retrieved:
+    """What several wordings of one question found, each chunk once, the best first; judged by the best of them."""
+    best = max(searches, key=lambda one: one.answerable, default=NOTHING)
+    if len(searches) < 2:
+        return best
+    by_text: dict[str, Found] = {}
+    for one in (found for search in searches for found in search.found):
+        text = plain(one.document.page_content)
+        if text not in by_text or by_text[text].score < one.score:
+            by_text[text] = one
+    return replace(best, found=tuple(sorted(by_text.values(), key=lambda one: -one.score)))
 
 
 def candidates_by_pairing(

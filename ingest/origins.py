@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, runtime_checkable
 
 from ingest.documents import Refused
 from ingest.stores.port import Source, StoredDocument
@@ -33,6 +33,20 @@ class Origin(Protocol):
         Raises:
             DocumentError: it cannot be read.
         """
+
+
+@runtime_checkable
+class Versioned(Protocol):
+    """An origin that can say, without being read, whether it is as it was."""
+
+    @property
+    def version(self) -> str:
+        """Another one whenever the bytes or the way they are made are others; empty where that cannot be told now."""
+
+
+def version_of(origin: Origin) -> str:
+    """Its version, or "" of one that has to be read."""
+    return origin.version if isinstance(origin, Versioned) else ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -18,7 +18,7 @@ from ingest.files import SourceFile
 from ingest.known import Known, Placement, is_badly_titled, without
 from ingest.loaders import ocr
 from ingest.loaders.table import read
-from ingest.origins import Listing, Origin, still_exists
+from ingest.origins import Listing, Origin, still_exists, version_of
 from ingest.splitter import SplitterSettings, split
 from ingest.stores.port import KnowledgeStore, Source, StoredDocument, Vectors
 
@@ -65,9 +65,9 @@ def ingest(
     """
     Bring documents into a collection; one that cannot be read is reported, and the others go in.
 
-    One that has not changed costs its hash; a changed one replaces its chunks, and a renamed one keeps them. The same
-    content found twice is stored once. What is gone is reported, or removed where `options.prune` says so and the
-    listing is complete.
+    One that has not changed costs its hash, or nothing where its version says so; a changed one replaces its chunks,
+    and a renamed one keeps them. The same content found twice is stored once. What is gone is reported, or removed
+    where `options.prune` says so and the listing is complete.
 
     Raises:
         CollectionError: the collection cannot be written; what was committed before stays.
@@ -150,14 +150,9 @@ class _Run:
     def _prepare(self, origin: Origin) -> _Prepared | None:
         """None where nothing is to be written: it is unchanged, or cannot be read."""
         self._seen.add(origin.key)
+        source = Source(origin.key, origin.source, self._version(origin))
         try:
-            data = origin.read()
-            digest = digest_of(data, origin.name, self._options.splitter)
-            placement = self._known.place(Source(origin.key, origin.source), digest, self._labels)
-            if placement.is_to_index:
-                placement, chunks = self._read(placement, data, origin.name)
-            else:
-                chunks = None
+            placement, chunks = self._as_it_was(source) or self._placed(origin, source)
         except DocumentError as error:
             self._tally.failed.append(Refused(origin.source, str(error)))
             return None
@@ -166,6 +161,27 @@ class _Run:
             self._count(placement.kind, origin.source)
             return None
         return _Prepared(origin.source, placement, chunks)
+
+    def _version(self, origin: Origin) -> str:
+        """With all else that decides what the chunks are, as in the digest of what is read."""
+        version = version_of(origin)
+        return digest_of(version.encode(), origin.name, self._options.splitter) if version else ""
+
+    def _as_it_was(self, source: Source) -> tuple[Placement, None] | None:
+        """Of a source that has the version that was read last; None where it is to be read."""
+        known = self._known.of_key(source.key)
+        # a document whose writing was broken off has no digest
+        if not (source.version and known and known.digest):
+            return None
+        if all((one.key, one.version) != (source.key, source.version) for one in known.sources):
+            return None
+        placement = self._known.place(source, known.digest, self._labels)
+        return None if placement.is_to_index else (placement, None)
+
+    def _placed(self, origin: Origin, source: Source) -> tuple[Placement, list[Document] | None]:
+        data = origin.read()
+        placement = self._known.place(source, digest_of(data, origin.name, self._options.splitter), self._labels)
+        return self._read(placement, data, origin.name) if placement.is_to_index else (placement, None)
 
     def _read(self, placement: Placement, data: bytes, name: str) -> tuple[Placement, list[Document]]:
         document = placement.document

@@ -27,7 +27,8 @@ CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL);
 CREATE TABLE documents (
     id TEXT PRIMARY KEY, digest TEXT NOT NULL, title TEXT NOT NULL, titled_by_name INTEGER NOT NULL,
     labels TEXT NOT NULL);
-CREATE TABLE sources (key TEXT PRIMARY KEY, document_id TEXT NOT NULL, name TEXT NOT NULL);
+CREATE TABLE sources (
+    key TEXT PRIMARY KEY, document_id TEXT NOT NULL, name TEXT NOT NULL, version TEXT NOT NULL DEFAULT '');
 CREATE INDEX sources_by_document ON sources (document_id);
 CREATE TABLE chunks (
     number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, document_id TEXT,
@@ -142,7 +143,8 @@ def documents_of(db: sqlite3.Connection, ids: Sequence[str] | None = None) -> di
         source_rows = rows_in(db, "sources", "document_id", ids)
     sources: dict[str, list[Source]] = {}
     for row in source_rows:
-        sources.setdefault(row["document_id"], []).append(Source(row["key"], row["name"]))
+        version = row["version"] if "version" in row.keys() else ""  # noqa: SIM118 - a row's values are what it holds
+        sources.setdefault(row["document_id"], []).append(Source(row["key"], row["name"], version))
     return {
         row["id"]: StoredDocument(
             id=row["id"],
@@ -202,10 +204,11 @@ def record_document(db: sqlite3.Connection, document: StoredDocument) -> None:
         "INSERT OR REPLACE INTO documents (id, digest, title, titled_by_name, labels) VALUES (?, ?, ?, ?, ?)",
         (document.id, document.digest, document.title, document.is_titled_by_name, labels),
     )
+    _make_room_for_versions(db)
     db.execute("DELETE FROM sources WHERE document_id = ?", (document.id,))
     db.executemany(
-        "INSERT OR REPLACE INTO sources (key, document_id, name) VALUES (?, ?, ?)",
-        [(source.key, document.id, source.name) for source in document.sources],
+        "INSERT OR REPLACE INTO sources (key, document_id, name, version) VALUES (?, ?, ?, ?)",
+        [(source.key, document.id, source.name, source.version) for source in document.sources],
     )
 
 
@@ -274,6 +277,12 @@ def rows_in(db: sqlite3.Connection, table: str, column: str, values: Sequence[An
         marks = ", ".join("?" * len(some))
         rows += db.execute(f"SELECT * FROM {table} WHERE {column} IN ({marks})", some)  # noqa: S608 - our own names
     return rows
+
+
+def _make_room_for_versions(db: sqlite3.Connection) -> None:
+    """In a collection that was made when sources had none; whoever reads it without knowing of them still can."""
+    if "version" not in {row["name"] for row in db.execute("PRAGMA table_info(sources)")}:
+        db.execute("ALTER TABLE sources ADD COLUMN version TEXT NOT NULL DEFAULT ''")
 
 
 def _json(text: str, of: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from itertools import starmap
 from typing import Any
 
 from langchain_core.documents import Document
@@ -175,6 +176,8 @@ def document_row(document: StoredDocument, *, is_finished: bool) -> Row:
         "is_titled_by_name": document.is_titled_by_name,
         "labels": json.loads(json.dumps(dict(document.labels), ensure_ascii=False)),
     }
+    if any(source.version for source in document.sources):
+        facts["versions"] = [source.version for source in document.sources]
     if len(json.dumps(facts, ensure_ascii=False).encode()) > JSON_BYTES or len(document.id.encode()) > ID_BYTES - 16:
         raise ChunkTooLarge(f"the document {document.id[:80]!r} has more sources or labels than Milvus can hold")
     return record_row(record_id(document.id), "document", facts)
@@ -182,11 +185,12 @@ def document_row(document: StoredDocument, *, is_finished: bool) -> Row:
 
 def document_of(row: Mapping[str, Any]) -> StoredDocument:
     facts = row["facts"]
+    versions = facts.get("versions") or [""] * len(facts["keys"])
     return StoredDocument(
         id=facts["id"],
         digest=facts["digest"],
         title=facts["title"],
-        sources=tuple(Source(key, name) for key, name in zip(facts["keys"], facts["names"], strict=True)),
+        sources=tuple(starmap(Source, zip(facts["keys"], facts["names"], versions, strict=True))),
         is_titled_by_name=facts["is_titled_by_name"],
         labels=facts["labels"],
     )

@@ -26,10 +26,15 @@ Filter: TypeAlias = Mapping[str, Any] | Callable[[Document], bool]
 
 @dataclass(frozen=True, slots=True)
 class Source:
-    """Where a document was found: `key` tells it apart (an absolute path, a URL), `name` is what a person calls it."""
+    """
+    Where a document was found: `key` tells it apart (an absolute path, a URL), `name` is what a person calls it.
+
+    `version` is what it was like when it was read, where it can say so without being read again.
+    """
 
     key: str
     name: str
+    version: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -297,7 +297,9 @@ class StoreContract:
         recorded = [
             a_document("1", "b.md", digest="x", team="hr"),
             a_document("2", "a.md", "c.md"),
-            StoredDocument("3", "y", "中文标题", (Source("https://example.com/", "页面"),), is_titled_by_name=True),
+            StoredDocument(
+                "3", "y", "中文标题", (Source("https://example.com/", "页面", "7"),), is_titled_by_name=True
+            ),
         ]
         with open_store().writing() as change:
             change.record += recorded

@@ -1,0 +1,193 @@
+"""A question on its way to an answer that stays in the chat; and again, where the answer was not good enough."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from app.feishu.answering import Asked, answer, keep
+from app.feishu.cards import AnswerShown, answer_card, note_card
+from app.feishu.conversation import Conversations
+from app.feishu.delivery import Deliverer, Numbers, uuid_of
+from app.feishu.errors import CardProblem, ContentRefused
+from app.feishu.inbox import Inbox, Item
+from app.feishu.live import LiveCard, live
+from app.feishu.showing import LinkOf, shown_answer
+from app.feishu.texts import say
+from app.feishu.wire import Content
+from app.services import Services
+from chains.errors import ChainError
+from chains.language import Language, language_of
+from ingest.errors import IngestError, UnknownCollection
+from models.errors import ModelError, QueueFull
+
+logger = logging.getLogger(__name__)
+MAX_ANSWERS = 4
+"""To one question; each further one costs the model as much as a new question."""
+RECALLED = "recalled"
+_NO_ANSWER = (ModelError, IngestError, ChainError)
+
+
+@dataclass(frozen=True, slots=True)
+class _Running:
+    """An answer that is being made; `message_id` is that of the question."""
+
+    message_id: str
+    stop: asyncio.Event
+
+
+class Asking:
+    """One for a process."""
+
+    def __init__(
+        self,
+        services: Services,
+        inbox: Inbox,
+        conversations: Conversations,
+        deliverer: Deliverer,
+        link_of: LinkOf,
+    ) -> None:
+        self._services = services
+        self._inbox = inbox
+        self._conversations = conversations
+        self._deliverer = deliverer
+        self._link_of = link_of
+        self._running: dict[str, _Running] = {}
+
+    def stop(self, session: str) -> bool:
+        """End the answer that is being made in this session; whether there was one."""
+        running = self._running.get(session)
+        if running:
+            running.stop.set()
+        return running is not None
+
+    def stop_answer_to(self, message_id: str) -> None:
+        """End the answer to this message, where it is being made."""
+        for running in self._running.values():
+            if running.message_id == message_id:
+                running.stop.set()
+
+    async def ask(self, item: Item, question: str, numbers: Numbers) -> Item:
+        """
+        Answer somebody's message; raises as `Deliverer.text`.
+        """
+        language = language_of(question)
+        if item.state == "waiting":
+            card = LiveCard(self._deliverer, self._inbox, item, language, question, numbers)
+            asked = Asked(
+                question,
+                await self._conversations.collection(item.chat_id),
+                await self._conversations.history(item),
+            )
+            try:
+                output = await self._answered(item, asked, card)
+            except _NO_ANSWER as error:
+                return await self.tell(card.item, language, _why(error, asked, language), numbers)
+            if await self._is_recalled(item):
+                return await self._drop(card.item, language, numbers)
+            if not output.get("answer"):
+                return await self.tell(card.item, language, say("stopped", language), numbers)
+            item, _ = await keep(self._services.database, card.item, question, output)
+        shown = (await self._shown(item, list(item.answers)))[-1]
+        return await self._deliverer.answer(item, shown, numbers)
+
+    async def ask_again(self, click: Item, target: Item, numbers: Numbers) -> None:
+        """
+        Another answer in the same card, made with a wider search; the earlier ones stay below it.
+
+        Raises as `Deliverer.text`.
+        """
+        language = language_of(target.question)
+        failed = ""
+        if click.state == "waiting":
+            last = (await self._outputs(target.answers))[-1]
+            card = LiveCard(self._deliverer, self._inbox, target, language, target.question, numbers)
+            history = await self._conversations.history(target)
+            asked = Asked(target.question, str(last["collection"]), history, attempt=len(target.answers))
+            try:
+                output = await self._answered(click, asked, card)
+            except _NO_ANSWER as error:
+                failed = _why(error, asked, language)
+            else:
+                if output.get("answer"):
+                    click, target = await keep(self._services.database, click, target.question, output, of=target)
+        shown = (await self._shown(target, list(target.answers)))[-1]
+        try:
+            await self._deliverer.replace(target, answer_card(shown), numbers)
+        except (ContentRefused, CardProblem) as error:
+            logger.warning("item %d: its card cannot be changed: %s", target.id, error)
+            failed = failed or shown.answer
+        if failed:
+            uuid = uuid_of(click, "text")
+            await self._deliverer.client.reply(
+                str(target.message_id), Content.text(failed), uuid=uuid, chat_id=target.chat_id
+            )
+
+    async def tell(self, item: Item, language: Language, text: str, numbers: Numbers) -> Item:
+        """In the card that people see already, or as a text; raises as `Deliverer.text`."""
+        if item.card_id is None:
+            return await self._deliverer.text(item, text)
+        item = await self._deliverer.reply(item, Content.card_id(item.card_id))
+        await self._deliverer.replace(item, note_card(language, text), numbers)
+        return item
+
+    async def _answered(self, item: Item, asked: Asked, card: LiveCard) -> dict[str, Any]:
+        with self._one(item, str(card.item.message_id)) as stop:
+            async with live(card):
+                return await answer(self._services, item, asked, stop=stop, show=card.show)
+
+    @contextmanager
+    def _one(self, item: Item, message_id: str) -> Iterator[asyncio.Event]:
+        running = _Running(message_id, asyncio.Event())
+        self._running[item.session] = running
+        try:
+            yield running.stop
+        finally:
+            del self._running[item.session]
+
+    async def _is_recalled(self, item: Item) -> bool:
+        now = await self._inbox.get(item.id)
+        return now is not None and now.outcome == RECALLED
+
+    async def _drop(self, item: Item, language: Language, numbers: Numbers) -> Item:
+        """Nobody wants the answer any more; a card that is to be seen says why it ends."""
+        if item.card_id and item.reply_id:
+            await self._deliverer.replace(item, note_card(language, say("recalled", language)), numbers)
+        return item
+
+    async def _outputs(self, answer_ids: tuple[str, ...]) -> list[dict[str, Any]]:
+        rows = [await self._services.database.answer(one) for one in answer_ids]
+        return [row.output for row in rows if row is not None]
+
+    async def _shown(self, item: Item, answer_ids: list[str]) -> list[AnswerShown]:
+        """All answers of an item; each with those before it."""
+        outputs = await self._outputs(tuple(answer_ids))
+        return await asyncio.to_thread(self._all_shown, item, outputs)
+
+    def _all_shown(self, item: Item, outputs: list[dict[str, Any]]) -> list[AnswerShown]:
+        """In a thread: for the links it asks the collection."""
+        return [
+            shown_answer(
+                output,
+                question=item.question,
+                collection=str(output["collection"]),
+                turn=item.id,
+                link_of=self._link_of,
+                earlier=tuple(str(one.get("answer", "")) for one in outputs[:place]),
+            )
+            for place, output in enumerate(outputs)
+        ]
+
+
+def _why(error: Exception, asked: Asked, language: Language) -> str:
+    """What the asker is told."""
+    if isinstance(error, UnknownCollection):
+        return say("collection_missing", language, asked.collection)
+    if isinstance(error, QueueFull):
+        return say("busy", language)
+    logger.warning("a question is not answered: %s", error)
+    return say("failed", language, str(error))

@@ -1,0 +1,203 @@
+"""What is done about an item of the inbox; every step may be repeated after a crash."""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import dataclass
+
+from app.feishu import events
+from app.feishu.asking import Asking
+from app.feishu.attachments import Images, NotRecognised
+from app.feishu.commands import STOP, Commands, command_of
+from app.feishu.content import Said, mentions_of, said
+from app.feishu.conversation import Conversations
+from app.feishu.delivery import CannotTell, Deliverer, Numbers
+from app.feishu.errors import ChatClosed, ContentRefused, MessageGone, ResourceTooLarge
+from app.feishu.events import MessageReceived
+from app.feishu.inbox import Inbox, Item
+from app.feishu.offers import Offers
+from app.feishu.texts import say, type_name
+from chains.language import Language, language_of
+from chains.rag import MAX_QUESTION
+from ingest.errors import DocumentError
+
+logger = logging.getLogger(__name__)
+MAX_ATTEMPTS = 8
+"""More than that an item is the reason why the service dies, or fails each time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bot:
+    """`me` is the bot's own open_id."""
+
+    me: str
+    inbox: Inbox
+    deliverer: Deliverer
+    conversations: Conversations
+    commands: Commands
+    asking: Asking
+    images: Images
+    offers: Offers
+    usual: Language
+    """Spoken where nobody has written a word yet."""
+
+    async def handle(self, item: Item) -> None:
+        """
+        Do what is to be done, to its end.
+
+        Raises:
+            CallFailed: it cannot be done now.
+        """
+        try:
+            outcome = await self._handled(item)
+        except CannotTell as error:
+            outcome = await self._say_unsure(item, error)
+        except (ChatClosed, MessageGone, ContentRefused) as error:
+            logger.warning("item %d ends without an answer: %s", item.id, error)
+            await self.inbox.change(item, state="failed", outcome=str(error)[:200])
+            return
+        values = {"outcome": outcome} if outcome else {}
+        await self.inbox.change(item, state="done", **values)
+
+    async def give_up(self, item: Item, why: str) -> None:
+        """
+        The person is told that there will be no answer.
+
+        Raises:
+            CallFailed: not now.
+        """
+        if item.kind == "message":
+            language = await self._language(item, item.question)
+            item, last = await self.inbox.begin_attempt(item)
+            try:
+                await self.asking.tell(item, language, say("failed", language, why), Numbers(last))
+            except (ChatClosed, MessageGone, ContentRefused, CannotTell) as error:
+                logger.warning("item %d: nobody could be told that it failed: %s", item.id, error)
+        await self.inbox.change(item, state="failed", outcome=why[:200])
+
+    async def refuse(self, item: Item, waiting: int) -> None:
+        """
+        The person is told that too many questions wait already.
+
+        Raises:
+            CallFailed: not now.
+        """
+        language = await self._language(item, "")
+        await self.deliverer.text(item, say("too_many", language, waiting))
+        await self.inbox.change(item, state="done", outcome="too many waited")
+
+    async def _handled(self, item: Item) -> str:
+        """What is noted of it; empty where that was done."""
+        match item.kind:
+            case "message":
+                return await self._message(item, events.message_from(item.event))
+            case "stop":
+                return await self._stop(item)
+            case "recall":
+                self.asking.stop_answer_to(str(item.event["message_id"]))
+                return ""
+            case "click":
+                return await self._click(item)
+            case other:
+                return f"nothing is done about {other}"
+
+    async def _message(self, item: Item, message: MessageReceived) -> str:
+        if message.is_in_group and not mentions_of(self.me, message.mentions):
+            return "it was not said to the bot"
+        if item.outcome == "recalled":
+            return item.outcome
+        item, last = await self.inbox.begin_attempt(item)
+        numbers = Numbers(last)
+        if item.state == "answered":
+            await self.asking.ask(item, item.question, numbers)
+            return ""
+        match message.msg_type:
+            case "text" | "post" | "image":
+                return await self._said(item, message, numbers)
+            case "merge_forward":
+                return await self._question(item, await self._forwarded(message), numbers)
+            case "file":
+                await self.offers.offer(item, await self._language(item, ""))
+                return ""
+            case other:
+                language = await self._language(item, "")
+                await self.deliverer.text(item, say("not_supported", language, type_name(other, language)))
+                return f"a message of type {other[:32]}"
+
+    async def _said(self, item: Item, message: MessageReceived, numbers: Numbers) -> str:
+        words = said(message.msg_type, message.content, message.mentions, me=self.me) or Said()
+        if command := command_of(words.text):
+            language = await self._language(item, command.argument)
+            await self.deliverer.text(item, await self.commands.carry_out(command, item, language))
+            return f"/{command.name}"
+        text = words.text
+        if words.images:
+            read = await self._read(item, message, words)
+            if read is None:
+                return "an image without text"
+            text = f"{text}\n{read}".strip()[:MAX_QUESTION]
+        return await self._question(item, text, numbers)
+
+    async def _question(self, item: Item, text: str, numbers: Numbers) -> str:
+        language = await self._language(item, text)
+        if not text:
+            await self.asking.tell(item, language, say("empty", language), numbers)
+            return "nothing was said"
+        if len(text) > MAX_QUESTION:
+            too_long = say("too_long", language, len(text), MAX_QUESTION)
+            await self.asking.tell(item, language, too_long, numbers)
+            return "too long"
+        await self.asking.ask(item, text, numbers)
+        return ""
+
+    async def _read(self, item: Item, message: MessageReceived, words: Said) -> str | None:
+        """The images' text; None where the person was told that there is none."""
+        language = await self._language(item, words.text)
+        try:
+            return await self.images.text(message.message_id, words.images)
+        except NotRecognised:
+            why = say("no_ocr", language)
+        except ResourceTooLarge as error:
+            why = say("image_damaged", language, str(error))
+        except DocumentError as error:
+            why = say("image_damaged", language, str(error))
+        await self.deliverer.text(item, why)
+        return None
+
+    async def _forwarded(self, message: MessageReceived) -> str:
+        """The text of the messages in a bundle, as far as a question may be long."""
+        children = (await self.deliverer.client.message(message.message_id))[1:]
+        texts = [one.text for child in children if (one := said(child.msg_type, child.content)) and one.text]
+        return "\n".join(texts)[:MAX_QUESTION]
+
+    async def _stop(self, item: Item) -> str:
+        message = events.message_from(item.event)
+        language = await self._language(item, "")
+        stopped = self.asking.stop(message.session)
+        await self.deliverer.text(item, say("stopping" if stopped else "nothing_runs", language))
+        return f"/{STOP}"
+
+    async def _click(self, item: Item) -> str:
+        click = events.click_from(item.event)
+        target = await self.inbox.get(int(click.value["turn"]))
+        if target is None:
+            return "what it is about is forgotten"
+        if click.value.get("action") == "regenerate":
+            item, last = await self.inbox.begin_attempt(item, card_of=target)
+            await self.asking.ask_again(item, target, Numbers(last))
+        else:
+            await self.offers.decide(item, target, await self._language(target, ""))
+        return ""
+
+    async def _say_unsure(self, item: Item, error: CannotTell) -> str:
+        """Rather than to answer twice."""
+        logger.warning("item %d: whether it was answered cannot be told: %s", item.id, error)
+        language = await self._language(item, item.question)
+        await self.deliverer.notice(item, say("unsure", language))
+        return "it may have been answered before"
+
+    async def _language(self, item: Item, text: str) -> Language:
+        """The asker's: of what is said now, else of what was said before in this chat."""
+        if text.strip():
+            return language_of(text)
+        return await self.conversations.language(item.chat_id) or self.usual

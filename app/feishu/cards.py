@@ -1,0 +1,214 @@
+"""Cards as JSON of schema 2.0; buttons carry ids and nothing else."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, TypeAlias
+
+from app.feishu.markup import answer_markup, link, literal, shortened
+from app.feishu.texts import say
+from chains.language import Language
+
+Card: TypeAlias = dict[str, Any]
+ANSWER = "answer"
+"""The id of the element that an answer is streamed into."""
+MAX_CARD_BYTES = 28_000
+"""Feishu takes 30 KB; what it adds itself is not known."""
+_QUESTION_CHARACTERS = 400
+_QUOTE_CHARACTERS = 160
+_EARLIER_CHARACTERS = 1500
+_SUMMARY_CHARACTERS = 60
+
+
+@dataclass(frozen=True, slots=True)
+class SourceShown:
+    """A source as people see it; `marker` is its number in the answer, as `[1]`."""
+
+    marker: str
+    title: str
+    place: str
+    url: str
+    quote: str
+
+
+@dataclass(frozen=True, slots=True)
+class AnswerShown:
+    """Everything that an answer's card shows; `earlier` holds the texts of the answers before it."""
+
+    language: Language
+    question: str
+    answer: str
+    sources: tuple[SourceShown, ...]
+    confidence: float
+    refused: bool
+    mode: str
+    turn: str
+    answer_id: str
+    earlier: tuple[str, ...] = ()
+
+
+def streaming_card(language: Language, question: str, text: str = "") -> Card:
+    """The card that appears with the first words."""
+    return _card(
+        language,
+        [*_question(language, question), _markdown(text or say("writing", language), element_id=ANSWER)],
+        config={
+            "streaming_mode": True,
+            "summary": {"content": say("writing", language)},
+            "streaming_config": {
+                "print_frequency_ms": {"default": 50},
+                "print_step": {"default": 2},
+                "print_strategy": "fast",
+            },
+        },
+    )
+
+
+def answer_card(shown: AnswerShown) -> Card:
+    """The card that stays; where all of it would be too large, quotes and earlier answers are left out."""
+    whole = _answer_card(shown, quotes=True, earlier=shown.earlier)
+    if size(whole) <= MAX_CARD_BYTES:
+        return whole
+    return _answer_card(shown, quotes=False, earlier=())
+
+
+def fits(card: Card) -> bool:
+    return size(card) <= MAX_CARD_BYTES
+
+
+def size(card: Card) -> int:
+    """Bytes as they are sent."""
+    return len(json.dumps(card, ensure_ascii=False).encode())
+
+
+def note_card(language: Language, text: str) -> Card:
+    """A card that only says something."""
+    return _card(language, [_markdown(literal(text), element_id=ANSWER)])
+
+
+def offer_card(language: Language, name: str, collection: str, turn: str) -> Card:
+    """May this file become part of what is known?"""
+    return _card(
+        language,
+        [
+            _markdown(literal(say("file_offer", language, name, collection))),
+            _buttons(
+                _button(say("file_yes", language), "primary", {"action": "ingest", "turn": turn}),
+                _button(say("file_no", language), "default", {"action": "decline", "turn": turn}),
+            ),
+        ],
+    )
+
+
+def answer_text(shown: AnswerShown) -> str:
+    """The same as plain text, for where no card can be shown."""
+    lines = [shown.answer, ""]
+    for one in shown.sources:
+        lines.append(" ".join(filter(None, [one.marker, one.title, one.place, one.url])))
+    lines.append(_standing(shown))
+    return "\n".join(lines)
+
+
+def answer_post(shown: AnswerShown) -> dict[str, Any]:
+    """The same as rich text."""
+    paragraphs: list[list[dict[str, Any]]] = [[{"tag": "text", "text": line}] for line in shown.answer.split("\n")]
+    for one in shown.sources:
+        place = f" {one.place}" if one.place else ""
+        named = {"tag": "a", "text": one.title, "href": one.url} if one.url else {"tag": "text", "text": one.title}
+        paragraphs.append([{"tag": "text", "text": f"{one.marker} "}, named, {"tag": "text", "text": place}])
+    paragraphs.append([{"tag": "text", "text": _standing(shown)}])
+    locale = "zh_cn" if shown.language == "zh" else "en_us"
+    return {locale: {"title": say("title", shown.language), "content": paragraphs}}
+
+
+def _answer_card(shown: AnswerShown, *, quotes: bool, earlier: Sequence[str]) -> Card:
+    language = shown.language
+    heading = f"**{say('answer', language)}**\n"
+    elements = [
+        *_question(language, shown.question),
+        _markdown(heading + answer_markup(shown.answer), element_id=ANSWER),
+    ]
+    if shown.sources:
+        lines = [_source(one, quotes=quotes) for one in shown.sources]
+        panel = say("sources", language, len(lines))
+        elements.append(_panel(panel, lines, expanded=not shown.refused and len(lines) <= 2))
+    for number, text in enumerate(earlier, start=1):
+        panel = say("earlier", language, number)
+        elements.append(_panel(panel, [answer_markup(shortened(text, _EARLIER_CHARACTERS))]))
+    elements.append(_markdown(f"<font color='grey'>{literal(_standing(shown))}</font>", text_size="notation"))
+    ids = {"turn": shown.turn, "answer_id": shown.answer_id}
+    elements.append(
+        _buttons(
+            _button(say("helpful", language), "primary", {"action": "thumbs_up", **ids}),
+            _button(say("not_helpful", language), "default", {"action": "thumbs_down", **ids}),
+            _button(say("regenerate", language), "default", {"action": "regenerate", **ids}),
+        )
+    )
+    summary = {"summary": {"content": shortened(shown.answer, _SUMMARY_CHARACTERS)}}
+    return _card(language, elements, config=summary, template="grey" if shown.refused else "blue")
+
+
+def _standing(shown: AnswerShown) -> str:
+    """How far the answer can be trusted, in words."""
+    if shown.refused:
+        return say("refused", shown.language)
+    said = say("confidence", shown.language, round(100 * shown.confidence))
+    return f"{said} · {say('extractive', shown.language)}" if shown.mode == "extractive" else said
+
+
+def _source(one: SourceShown, *, quotes: bool) -> str:
+    place = f" · {literal(one.place)}" if one.place else ""
+    named = f"{literal(one.marker)} {link(one.title, one.url)}{place}"
+    if not quotes or not one.quote:
+        return named
+    return f"{named}\n<font color='grey'>{literal(shortened(one.quote, _QUOTE_CHARACTERS))}</font>"
+
+
+def _card(
+    language: Language,
+    elements: list[dict[str, Any]],
+    *,
+    config: Mapping[str, Any] | None = None,
+    template: str = "blue",
+) -> Card:
+    return {
+        "schema": "2.0",
+        "config": {"update_multi": True, "width_mode": "fill", **(config or {})},
+        "header": {"title": {"tag": "plain_text", "content": say("title", language)}, "template": template},
+        "body": {"elements": elements},
+    }
+
+
+def _question(language: Language, question: str) -> list[dict[str, Any]]:
+    asked = literal(shortened(question, _QUESTION_CHARACTERS))
+    return [_markdown(f"**{say('question', language)}** {asked}"), {"tag": "hr"}]
+
+
+def _markdown(content: str, **more: Any) -> dict[str, Any]:
+    return {"tag": "markdown", "content": content, **more}
+
+
+def _panel(title: str, contents: Sequence[str], *, expanded: bool = False) -> dict[str, Any]:
+    return {
+        "tag": "collapsible_panel",
+        "expanded": expanded,
+        "header": {"title": {"tag": "plain_text", "content": title}},
+        "border": {"color": "grey", "corner_radius": "5px"},
+        "elements": [_markdown(content) for content in contents],
+    }
+
+
+def _buttons(*buttons: dict[str, Any]) -> dict[str, Any]:
+    columns = [{"tag": "column", "width": "auto", "elements": [button]} for button in buttons]
+    return {"tag": "column_set", "flex_mode": "flow", "columns": columns}
+
+
+def _button(text: str, kind: str, value: Mapping[str, str]) -> dict[str, Any]:
+    return {
+        "tag": "button",
+        "text": {"tag": "plain_text", "content": text},
+        "type": kind,
+        "behaviors": [{"type": "callback", "value": dict(value)}],
+    }

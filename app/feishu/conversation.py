@@ -1,0 +1,90 @@
+"""What a conversation has been about, and which collection it asks."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import or_, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+
+from app.database import AnswerRow, Database
+from app.feishu.inbox import Item
+from app.feishu.tables import ChatRow, InboxRow, SessionLeaseRow
+from chains.answers import Turn
+from chains.language import Language, language_of
+
+DEFAULT = "default"
+_TURNS = 6
+
+
+class Conversations:
+    """Of all chats, in the service's database."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def history(self, item: Item) -> list[Turn]:
+        """The turns before the item's, the oldest first."""
+        async with self._database.session() as session:
+            rows = list(await session.scalars(await self._answered(item, _TURNS)))
+            answers = {
+                row.id: row
+                for row in await session.scalars(
+                    select(AnswerRow).where(AnswerRow.id.in_([row.answers[-1] for row in rows]))
+                )
+            }
+        known = [(row.question, answers.get(row.answers[-1])) for row in reversed(rows)]
+        return [{"question": asked, "answer": str(answer.output["answer"])} for asked, answer in known if answer]
+
+    async def last_answer(self, item: Item) -> AnswerRow | None:
+        """The newest of the conversation."""
+        async with self._database.session() as session:
+            row = await session.scalar(await self._answered(item, 1))
+            return await session.get(AnswerRow, row.answers[-1]) if row else None
+
+    async def forget(self, item: Item) -> None:
+        """From here on nothing before the item is history."""
+        statement = update(SessionLeaseRow).where(SessionLeaseRow.key == item.session).values(forgotten_until=item.id)
+        async with self._database.session.begin() as session:
+            await session.execute(statement)
+
+    async def collection(self, chat_id: str) -> str:
+        """Which one the chat asks."""
+        async with self._database.session() as session:
+            row = await session.get(ChatRow, chat_id)
+            return row.collection if row else DEFAULT
+
+    async def language(self, chat_id: str) -> Language | None:
+        """Of the last question there; None where there is none yet."""
+        query = (
+            select(InboxRow.question)
+            .where(InboxRow.chat_id == chat_id, InboxRow.question != "")
+            .order_by(InboxRow.id.desc())
+            .limit(1)
+        )
+        async with self._database.session() as session:
+            question = await session.scalar(query)
+        return language_of(question) if question else None
+
+    async def choose(self, chat_id: str, collection: str) -> None:
+        values = {"chat_id": chat_id, "collection": collection}
+        async with self._database.session.begin() as session:
+            insert: Any = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
+            statement = insert(ChatRow).values(values)
+            await session.execute(
+                statement.on_conflict_do_update(index_elements=["chat_id"], set_={"collection": collection})
+            )
+
+    async def _answered(self, item: Item, turns: int) -> Any:
+        """The newest first: of the conversation, and the message that it hangs on."""
+        async with self._database.session() as session:
+            lease = await session.get(SessionLeaseRow, item.session)
+        forgotten = lease.forgotten_until if lease else 0
+        here = or_(InboxRow.session == item.session, InboxRow.message_id == (item.event.get("root_id") or None))
+        return (
+            select(InboxRow)
+            .where(here, InboxRow.id > forgotten, InboxRow.id != item.id, InboxRow.created_ms <= item.created_ms)
+            .where(InboxRow.kind == "message", InboxRow.question != "")
+            .order_by(InboxRow.created_ms.desc(), InboxRow.id.desc())
+            .limit(turns)
+        )

@@ -1,0 +1,178 @@
+"""
+What is said arrives once.
+
+Feishu takes a message with a `uuid` that it has seen within the hour for the same message. So a reply may be sent again
+after a crash as long as that hour lasts; later the bot looks into the chat for its own reply before it speaks.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import time
+from collections.abc import Callable
+
+from app.feishu.cards import AnswerShown, Card, answer_card, answer_post, answer_text, note_card
+from app.feishu.client import FeishuClient
+from app.feishu.errors import CallFailed, CardProblem, ContentRefused, MessageGone, PlatformUnavailable
+from app.feishu.inbox import Inbox, Item
+from app.feishu.texts import say
+from app.feishu.wire import Content
+
+logger = logging.getLogger(__name__)
+HONOURED_S = 50 * 60.0
+"""A little less than the hour."""
+_MAX_TEXT = 40_000
+"""Characters; Feishu takes 150 KB."""
+_LOOK_BACK_S = 120
+
+
+class CannotTell(Exception):
+    """The reply may have been sent long ago, and the chat cannot be read."""
+
+
+class Numbers:
+    """The numbers of a card's changes; each is higher than all before."""
+
+    def __init__(self, last: int) -> None:
+        self._last = last
+
+    def next(self) -> int:
+        self._last += 1
+        return self._last
+
+
+class Deliverer:
+    """Replies to the messages of the inbox; `now` is in seconds since the epoch."""
+
+    def __init__(self, client: FeishuClient, inbox: Inbox, *, now: Callable[[], float] = time.time) -> None:
+        self.client = client
+        self._inbox = inbox
+        self._now = now
+
+    async def text(self, item: Item, text: str) -> Item:
+        """
+        Raises:
+            CallFailed: it was not done (now).
+            CannotTell: whether it was done before.
+        """
+        return await self.reply(await self._in_form(item, "text"), Content.text(text[:_MAX_TEXT]))
+
+    async def notice(self, item: Item, text: str) -> None:
+        """Beside a reply that may be there already; raises `CallFailed`."""
+        await self.client.reply(
+            str(item.message_id), Content.text(text), uuid=uuid_of(item, "notice"), chat_id=item.chat_id
+        )
+
+    async def card(self, item: Item, card: Card) -> Item:
+        """A card that is a message of its own; raises as `text`."""
+        return await self.reply(await self._in_form(item, "card"), Content.card(card))
+
+    async def reply(self, item: Item, content: Content) -> Item:
+        """To somebody's message, once, in the form that the item has; raises as `text`."""
+        if item.reply_id:
+            return item
+        if item.sending_at is not None and self._now() - item.sending_at > HONOURED_S:
+            if found := await self._own_reply(item):
+                return await self._inbox.change(item, reply_id=found)
+            item = await self._inbox.change(item, sending_at=self._now())
+        elif item.sending_at is None:
+            item = await self._inbox.change(item, sending_at=self._now())
+        reply_id = await self.client.reply(
+            str(item.message_id),
+            content,
+            uuid=uuid_of(item, item.form),
+            chat_id=item.chat_id,
+            in_thread=bool(item.event.get("thread_id")),
+        )
+        return await self._inbox.change(item, reply_id=reply_id)
+
+    async def answer(self, item: Item, shown: AnswerShown, numbers: Numbers) -> Item:
+        """
+        The answer as a card; where Feishu does not take it, as rich text, and where it does not take that, as text.
+
+        Raises as `text`.
+        """
+        if item.form in ("", "card"):
+            item = await self._in_form(item, "card")
+            try:
+                return await self._answer_card(item, answer_card(shown), numbers)
+            except (ContentRefused, CardProblem) as error:
+                logger.warning("item %d: the card is not taken (%s): the answer goes out as rich text", item.id, error)
+                item = await self._leave_card(item, shown, numbers)
+        if item.form == "post":
+            try:
+                return await self.reply(item, Content.post(answer_post(shown)))
+            except ContentRefused as error:
+                logger.warning("item %d: rich text is not taken (%s): the answer goes out as text", item.id, error)
+                item = await self._inbox.change(item, form="text", sending_at=None)
+        return await self.reply(item, Content.text(answer_text(shown)[:_MAX_TEXT]))
+
+    async def replace(self, item: Item, card: Card, numbers: Numbers) -> None:
+        """
+        What the item's card shows from now on; it is no longer streamed into.
+
+        Raises:
+            CallFailed: it was not done.
+        """
+        card_id = str(item.card_id)
+        try:
+            number = numbers.next()
+            await self.client.set_streaming(card_id, False, sequence=number, uuid=uuid_of(item, f"off-{number}"))
+        except CardProblem as error:
+            logger.debug("item %d: the card was not open: %s", item.id, error)
+        number = numbers.next()
+        await self.client.replace_card(card_id, card, sequence=number, uuid=uuid_of(item, f"card-{number}"))
+
+    async def _answer_card(self, item: Item, card: Card, numbers: Numbers) -> Item:
+        if item.card_id is None:
+            # nothing was streamed: the card is as it will stay before anybody sees it
+            item = await self._inbox.change(item, card_id=await self.client.create_card(card))
+            return await self.reply(item, Content.card_id(str(item.card_id)))
+        item = await self.reply(item, Content.card_id(item.card_id))
+        await self.replace(item, card, numbers)
+        return item
+
+    async def _leave_card(self, item: Item, shown: AnswerShown, numbers: Numbers) -> Item:
+        """The answer will be another message; a card that is to be seen says so, if it still can."""
+        if item.reply_id and item.card_id:
+            try:
+                await self.replace(item, note_card(shown.language, say("follows", shown.language)), numbers)
+            except PlatformUnavailable:
+                raise
+            except CallFailed as error:
+                logger.info("item %d: its card stays as it is: %s", item.id, error)
+        return await self._inbox.change(item, form="post", card_id=None, reply_id=None, sending_at=None)
+
+    async def _in_form(self, item: Item, form: str) -> Item:
+        return item if item.form == form else await self._inbox.change(item, form=form)
+
+    async def _own_reply(self, item: Item) -> str | None:
+        """
+        Raises:
+            CannotTell: the chat cannot be read, for another reason than that nothing can be done now.
+        """
+        thread = str(item.event.get("thread_id") or "")
+        since = item.created_ms // 1000 - _LOOK_BACK_S
+        try:
+            async for message in self.client.messages(
+                thread or item.chat_id,
+                kind="thread" if thread else "chat",
+                since_s=since,
+                until_s=int(self._now()) + _LOOK_BACK_S,
+            ):
+                is_mine = message.sender_type == "app" and message.sender_id == self.client.credentials.app_id
+                if is_mine and message.parent_id == item.message_id and not message.deleted:
+                    return message.message_id
+        except (PlatformUnavailable, MessageGone):
+            raise
+        except CallFailed as error:
+            raise CannotTell(str(error)) from error
+        return None
+
+
+def uuid_of(item: Item, part: str) -> str:
+    """The same for the same thing said, also after a crash, and of no other; at most 50 characters, as Feishu wants."""
+    # a database that was begun anew counts from 1 again, so the event has its part in it
+    event = hashlib.sha256(item.event_id.encode()).hexdigest()[:16]
+    return f"lw-{item.id}-{event}-{part}"[:50]

@@ -1,0 +1,358 @@
+"""Accepted events: kept before Feishu is told so, taken up once, and followed to their end."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import time
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from sqlalchemy import Insert, delete, func, select, update
+from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.ext.asyncio import AsyncSession
+
+from app.database import Database
+from app.feishu.errors import InboxUnavailable
+from app.feishu.tables import InboxRow, SessionLeaseRow
+
+logger = logging.getLogger(__name__)
+KEPT = timedelta(days=30)
+"""Longer than any signature is accepted, and than a card can be changed (14 days)."""
+OPEN = ("waiting", "answered")
+_AT_ONCE = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An event as it is put into the inbox; `message_id` only of what somebody has written."""
+
+    event_id: str
+    kind: str
+    session: str
+    chat_id: str
+    person: str
+    created_ms: int
+    event: Mapping[str, Any]
+    message_id: str | None = None
+    state: str = "waiting"
+    outcome: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """A row of the inbox at one moment; see `app.feishu.tables.InboxRow`."""
+
+    id: int
+    event_id: str
+    message_id: str | None
+    kind: str
+    session: str
+    chat_id: str
+    person: str
+    created_ms: int
+    event: Mapping[str, Any]
+    state: str
+    attempts: int
+    due_at: float
+    answers: tuple[str, ...]
+    form: str
+    card_id: str | None
+    reply_id: str | None
+    sending_at: float | None
+    outcome: str
+    question: str
+    received_at: datetime
+
+
+class Inbox:
+    """Open it with `open_inbox`."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self._arriving: list[tuple[Arrival, asyncio.Future[bool]]] = []
+        self._has_arrived = asyncio.Event()
+        self._listeners: list[Callable[[], None]] = []
+
+    def on_arrival(self, listener: Callable[[], None]) -> None:
+        """It is called when something new is there."""
+        self._listeners.append(listener)
+
+    async def accept(self, arrival: Arrival) -> bool:
+        """
+        When this returns the event is on the disk; False where it had come before.
+
+        Raises:
+            InboxUnavailable: it could not be written.
+        """
+        kept: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
+        self._arriving.append((arrival, kept))
+        self._has_arrived.set()
+        return await kept
+
+    async def keep_arrivals(self) -> None:
+        """Until it is cancelled: write what arrives, all that is there in one commit; each costs the disk its time."""
+        while True:
+            await self._has_arrived.wait()
+            self._has_arrived.clear()
+            while self._arriving:
+                together, self._arriving = self._arriving[:_AT_ONCE], self._arriving[_AT_ONCE:]
+                await self._keep(together)
+
+    async def _keep(self, together: Sequence[tuple[Arrival, asyncio.Future[bool]]]) -> None:
+        try:
+            new = await self._insert([arrival for arrival, _ in together])
+        except (SQLAlchemyError, OSError) as error:
+            logger.critical("the inbox cannot be written (%s): Feishu is told to send again", _first_line(error))
+            for _, kept in together:
+                if not kept.done():
+                    kept.set_exception(InboxUnavailable("the inbox cannot be written"))
+            return
+        for arrival, kept in together:
+            is_new = arrival.event_id in new
+            new.discard(arrival.event_id)  # the same event twice in one batch is new once
+            if not kept.done():
+                kept.set_result(is_new)
+        for listener in self._listeners:
+            listener()
+
+    async def _insert(self, arrivals: Sequence[Arrival]) -> set[str]:
+        """The event ids of those that are new."""
+        now = datetime.now(UTC)
+        rows = [_values(one, now) for one in arrivals]
+        sessions = [{"key": key, "lease_until": 0.0, "forgotten_until": 0} for key in {one.session for one in arrivals}]
+        async with self._database.session.begin() as session:
+            found = await session.scalars(_insert_new(session, InboxRow).returning(InboxRow.event_id), rows)
+            new = set(found)
+            await session.execute(_insert_new(session, SessionLeaseRow), sessions)
+        return new
+
+    async def knows(self, event_id: str) -> bool:
+        """Whether it has come before."""
+        async with self._database.session() as session:
+            return await session.scalar(select(InboxRow.id).where(InboxRow.event_id == event_id)) is not None
+
+    async def waiting_sessions(self) -> list[str]:
+        """Conversations in which something is due, the oldest first."""
+        query = (
+            select(InboxRow.session)
+            .where(InboxRow.state.in_(OPEN), InboxRow.due_at <= time.time())
+            .group_by(InboxRow.session)
+            .order_by(func.min(InboxRow.id))
+        )
+        async with self._database.session() as session:
+            return list(await session.scalars(query))
+
+    async def unbegun(self, key: str) -> list[Item]:
+        """The messages of a session that nothing was done about yet, in the order in which people wrote."""
+        query = (
+            select(InboxRow)
+            .where(InboxRow.state == "waiting", InboxRow.session == key)
+            .where(InboxRow.kind == "message", InboxRow.attempts == 0)
+            .order_by(InboxRow.created_ms, InboxRow.id)
+        )
+        async with self._database.session() as session:
+            return [_item(row) for row in await session.scalars(query)]
+
+    async def is_clicked(self, target: Item, *, besides: str) -> bool:
+        """Whether another answer to the target is asked for already, by another event."""
+        query = (
+            select(InboxRow.id)
+            .where(InboxRow.session == target.session, InboxRow.state.in_(OPEN), InboxRow.kind == "click")
+            .where(InboxRow.outcome == f"regenerate {target.id}", InboxRow.event_id != besides)
+            .limit(1)
+        )
+        async with self._database.session() as session:
+            return await session.scalar(query) is not None
+
+    async def put_off(self, key: str, due_at: float) -> None:
+        """Nothing of this session is done before then; what comes first in it comes first then, too."""
+        statement = update(InboxRow).where(InboxRow.session == key, InboxRow.state.in_(OPEN)).values(due_at=due_at)
+        async with self._database.session.begin() as session:
+            await session.execute(statement)
+
+    async def next_in(self, key: str) -> Item | None:
+        """The first of a session that has not ended."""
+        query = (
+            select(InboxRow)
+            .where(InboxRow.state.in_(OPEN), InboxRow.session == key)
+            .order_by(InboxRow.created_ms, InboxRow.id)
+            .limit(1)
+        )
+        async with self._database.session() as session:
+            row = await session.scalar(query)
+            return _item(row) if row else None
+
+    async def get(self, item_id: int) -> Item | None:
+        async with self._database.session() as session:
+            row = await session.get(InboxRow, item_id)
+            return _item(row) if row else None
+
+    async def of_message(self, message_id: str) -> Item | None:
+        """What somebody's message has become."""
+        return await self._first(InboxRow.message_id == message_id)
+
+    async def of_reply(self, reply_id: str) -> Item | None:
+        """What the bot's own message answers."""
+        return await self._first(InboxRow.reply_id == reply_id)
+
+    async def _first(self, condition: Any) -> Item | None:
+        async with self._database.session() as session:
+            row = await session.scalar(select(InboxRow).where(condition).limit(1))
+            return _item(row) if row else None
+
+    async def change(self, item: Item, **values: Any) -> Item:
+        """The item as it is afterwards; on the disk when this returns."""
+        async with self._database.session.begin() as session:
+            return await changed(session, item.id, **values)
+
+    async def begin_attempt(self, item: Item, card_of: Item | None = None) -> tuple[Item, int]:
+        """
+        Count an attempt, and set numbers aside for the changes of a card: of the item's own, or of `card_of`.
+
+        The second of the two is the last number that was used before; a thousand after it are this attempt's.
+        """
+        numbers = (
+            update(InboxRow)
+            .where(InboxRow.id == (card_of or item).id)
+            .values(sequence=InboxRow.sequence + _NUMBERS)
+            .returning(InboxRow.sequence)
+        )
+        async with self._database.session.begin() as session:
+            last = (await session.scalars(numbers)).one()
+            return await changed(session, item.id, attempts=InboxRow.attempts + 1), last - _NUMBERS
+
+    async def forget_old(self) -> None:
+        """What ended long ago."""
+        async with self._database.session.begin() as session:
+            await session.execute(
+                delete(InboxRow).where(InboxRow.state.not_in(OPEN), InboxRow.received_at < datetime.now(UTC) - KEPT)
+            )
+
+    # sessions
+
+    async def claim(self, key: str, owner: str, lease_s: float) -> bool:
+        """Whether the session is now the owner's: it was nobody's, or its owner has not been heard of."""
+        now = time.time()
+        free = (
+            (SessionLeaseRow.owner.is_(None)) | (SessionLeaseRow.lease_until < now) | (SessionLeaseRow.owner == owner)
+        )
+        statement = (
+            update(SessionLeaseRow)
+            .where(SessionLeaseRow.key == key, free)
+            .values(owner=owner, lease_until=now + lease_s)
+            .returning(SessionLeaseRow.key)
+        )
+        async with self._database.session.begin() as session:
+            return await session.scalar(statement) is not None
+
+    async def is_leased(self, key: str, owner: str) -> bool:
+        """Whether it is another one's than the owner's."""
+        async with self._database.session() as session:
+            row = await session.get(SessionLeaseRow, key)
+        return row is not None and row.owner not in (None, owner) and row.lease_until >= time.time()
+
+    async def renew(self, owner: str, lease_s: float) -> set[str]:
+        """The sessions that are the owner's, all of them for another while."""
+        statement = (
+            update(SessionLeaseRow)
+            .where(SessionLeaseRow.owner == owner, SessionLeaseRow.lease_until >= time.time())
+            .values(lease_until=time.time() + lease_s)
+            .returning(SessionLeaseRow.key)
+        )
+        async with self._database.session.begin() as session:
+            return set(await session.scalars(statement))
+
+    async def release(self, key: str, owner: str) -> None:
+        statement = (
+            update(SessionLeaseRow)
+            .where(SessionLeaseRow.key == key, SessionLeaseRow.owner == owner)
+            .values(owner=None, lease_until=0.0)
+        )
+        async with self._database.session.begin() as session:
+            await session.execute(statement)
+
+
+_NUMBERS = 1000
+
+
+async def changed(session: AsyncSession, item_id: int, **values: Any) -> Item:
+    """Change a row within a transaction; the item as it is afterwards."""
+    statement = update(InboxRow).where(InboxRow.id == item_id).values(**values).returning(InboxRow)
+    row = (await session.scalars(statement, execution_options={"populate_existing": True})).one()
+    return _item(row)
+
+
+@asynccontextmanager
+async def open_inbox(database: Database) -> AsyncIterator[Inbox]:
+    """An inbox that accepts while this is open."""
+    inbox = Inbox(database)
+    await inbox.forget_old()
+    keeping = asyncio.create_task(inbox.keep_arrivals())
+    try:
+        yield inbox
+    finally:
+        keeping.cancel()
+        await asyncio.gather(keeping, return_exceptions=True)
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
+def _insert_new(session: AsyncSession, table: type[Any]) -> Insert:
+    """Rows whose unique fields are there already stay as they are."""
+    if session.get_bind().dialect.name == "postgresql":
+        return postgresql.insert(table).on_conflict_do_nothing()
+    return sqlite.insert(table).on_conflict_do_nothing()
+
+
+def _values(arrival: Arrival, now: datetime) -> dict[str, Any]:
+    return {
+        "event_id": arrival.event_id,
+        "message_id": arrival.message_id,
+        "kind": arrival.kind,
+        "session": arrival.session,
+        "chat_id": arrival.chat_id,
+        "person": arrival.person,
+        "created_ms": arrival.created_ms,
+        "event": dict(arrival.event),
+        "state": arrival.state,
+        "outcome": arrival.outcome,
+        "due_at": 0.0,
+        "attempts": 0,
+        "question": "",
+        "answers": [],
+        "form": "",
+        "sequence": 0,
+        "received_at": now,
+    }
+
+
+def _item(row: InboxRow) -> Item:
+    return Item(
+        id=row.id,
+        event_id=row.event_id,
+        message_id=row.message_id,
+        kind=row.kind,
+        session=row.session,
+        chat_id=row.chat_id,
+        person=row.person,
+        created_ms=row.created_ms,
+        event=row.event,
+        state=row.state,
+        attempts=row.attempts,
+        due_at=row.due_at,
+        answers=tuple(row.answers),
+        form=row.form,
+        card_id=row.card_id,
+        reply_id=row.reply_id,
+        sending_at=row.sending_at,
+        outcome=row.outcome,
+        question=row.question,
+        received_at=row.received_at if row.received_at.tzinfo else row.received_at.replace(tzinfo=UTC),
+    )

@@ -1,0 +1,98 @@
+"""A file in a chat: offered for ingestion, and taken in after somebody has said yes."""
+
+from __future__ import annotations
+
+from pathlib import PurePosixPath
+
+from app.feishu.answering import caller_of
+from app.feishu.attachments import Files, why_not
+from app.feishu.cards import note_card, offer_card
+from app.feishu.content import attached
+from app.feishu.conversation import Conversations
+from app.feishu.delivery import Deliverer
+from app.feishu.errors import MessageGone, ResourceTooLarge
+from app.feishu.inbox import Inbox, Item
+from app.feishu.texts import say
+from app.uploads import UploadRefused
+from chains.language import Language
+from ingest.errors import IngestError
+from ingest.loaders.table import readable_kinds, why_unread
+
+OFFERED, TAKEN, DECLINED = "offered", "taken", "declined"
+
+
+class Offers:
+    """One for a process; `max_bytes` is what a file may have."""
+
+    def __init__(
+        self, deliverer: Deliverer, inbox: Inbox, conversations: Conversations, files: Files, *, max_bytes: int
+    ) -> None:
+        self._deliverer = deliverer
+        self._inbox = inbox
+        self._conversations = conversations
+        self._files = files
+        self._max_bytes = max_bytes
+
+    async def offer(self, item: Item, language: Language) -> None:
+        """
+        Answer a message that is a file; raises as `Deliverer.text`.
+        """
+        file = attached(str(item.event["content"]))
+        if why_unread(PurePosixPath(file.name).suffix):
+            await self._deliverer.text(item, say("file_unsupported", language, file.name, readable_kinds()))
+            return
+        try:
+            # Feishu says how large a file is only to whoever fetches it; what is too large is not read
+            await self._deliverer.client.resource(str(item.message_id), file.key, "file", max_bytes=self._max_bytes)
+        except ResourceTooLarge:
+            await self._deliverer.text(item, self._too_large(file.name, language))
+            return
+        except MessageGone:
+            await self._deliverer.text(item, say("file_gone", language))
+            return
+        collection = await self._conversations.collection(item.chat_id)
+        item = await self._deliverer.card(item, offer_card(language, file.name, collection, str(item.id)))
+        await self._inbox.change(item, outcome=OFFERED)
+
+    async def decide(self, click: Item, offer: Item, language: Language) -> None:
+        """
+        Do what a button of the offer says; the first decision counts.
+
+        Raises:
+            CallFailed: it cannot be done now.
+        """
+        file = attached(str(offer.event["content"]))
+        wanted = DECLINED if click.event["value"].get("action") == "decline" else TAKEN
+        if offer.outcome == OFFERED:
+            offer = await self._inbox.change(offer, outcome=f"{wanted} by {click.id}")
+        if offer.outcome != f"{wanted} by {click.id}":
+            return
+        if wanted == DECLINED:
+            await self._show(offer, language, say("file_refused", language, file.name))
+            return
+        collection = await self._conversations.collection(offer.chat_id)
+        await self._show(offer, language, say("file_running", language, file.name, collection))
+        await self._show(offer, language, await self._taken(click, offer, collection, language))
+
+    async def _taken(self, click: Item, offer: Item, collection: str, language: Language) -> str:
+        """What has become of it."""
+        file = attached(str(offer.event["content"]))
+        caller = caller_of(click.person)
+        try:
+            job = await self._files.ingest(click, str(offer.message_id), file.key, file.name, collection, caller)
+        except ResourceTooLarge:
+            return self._too_large(file.name, language)
+        except MessageGone:
+            return say("file_gone", language)
+        except (UploadRefused, IngestError) as error:
+            return say("file_failed", language, file.name, str(error))
+        if reason := why_not(job):
+            return say("file_failed", language, file.name, reason)
+        return say("file_done", language, file.name, collection)
+
+    async def _show(self, offer: Item, language: Language, text: str) -> None:
+        card = note_card(language, text)
+        await self._deliverer.client.patch_card(str(offer.reply_id), card, chat_id=offer.chat_id)
+
+    def _too_large(self, name: str, language: Language) -> str:
+        return say("too_large", language, name, self._max_bytes // 2**20)

@@ -1,0 +1,177 @@
+"""
+Each conversation in its order, many side by side, and none by two processes at once.
+
+A conversation is worked on by whoever holds its lease; a process that dies holds it a little longer, and then another
+one, or the same after its restart, goes on where it was.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import time
+import uuid
+from collections.abc import AsyncIterator, Iterator
+from dataclasses import dataclass
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from app.feishu.bot import MAX_ATTEMPTS, Bot
+from app.feishu.errors import CallFailed, FeishuError
+from app.feishu.inbox import Inbox, Item
+
+logger = logging.getLogger(__name__)
+ASIDE = "#"
+"""What follows it in a session's key is done beside the conversation, and not in its order."""
+
+
+_TOGETHER_S = 0.02
+"""What arrives within it is looked at once."""
+
+
+@dataclass(frozen=True, slots=True)
+class Pace:
+    """How patient the work is; in seconds."""
+
+    lease_s: float = 15.0
+    poll_s: float = 1.0
+    """New events are taken up at once; this is for those of other processes, and for what was put off."""
+    first_delay_s: float = 2.0
+    longest_delay_s: float = 300.0
+    give_up_s: float = 24 * 3600.0
+    side_by_side: int = 16
+    queue: int = 20
+    """Messages of one conversation that may wait."""
+
+
+class Sessions:
+    """The work on the inbox of this process."""
+
+    def __init__(self, bot: Bot, inbox: Inbox, pace: Pace) -> None:
+        self._bot = bot
+        self._inbox = inbox
+        self._pace = pace
+        self._owner = uuid.uuid4().hex
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._news = asyncio.Event()
+        inbox.on_arrival(self._news.set)
+
+    async def run(self) -> None:
+        """Until it is cancelled."""
+        renewing = asyncio.create_task(self._renew())
+        try:
+            while True:
+                self._news.clear()
+                with _trouble_told():
+                    await self._take_up()
+                with contextlib.suppress(TimeoutError):
+                    await asyncio.wait_for(self._news.wait(), self._pace.poll_s)
+                await asyncio.sleep(_TOGETHER_S)
+        finally:
+            tasks = [renewing, *self._tasks.values()]
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+
+    async def _take_up(self) -> None:
+        for key in await self._inbox.waiting_sessions():
+            if len(self._tasks) >= self._pace.side_by_side:
+                return
+            if key in self._tasks or (ASIDE in key and await self._is_elsewhere(key.partition(ASIDE)[0])):
+                continue
+            if await self._inbox.claim(key, self._owner, self._pace.lease_s):
+                self._tasks[key] = asyncio.create_task(self._work(key))
+
+    async def _is_elsewhere(self, key: str) -> bool:
+        """Whether another process works on this conversation: what is said beside it is for that one."""
+        return key not in self._tasks and await self._inbox.is_leased(key, self._owner)
+
+    async def _work(self, key: str) -> None:
+        """Everything that waits in a session."""
+        try:
+            while item := await self._inbox.next_in(key):
+                if item.due_at > time.time():
+                    await self._inbox.put_off(key, item.due_at)
+                    break
+                await self._refuse_excess(key)
+                await self._work_on(item)
+        except (SQLAlchemyError, OSError) as error:
+            logger.warning("the inbox cannot be worked on now (%s): larkwise tries again", _first_line(error))
+            await asyncio.sleep(self._pace.poll_s)
+        finally:
+            del self._tasks[key]
+            with contextlib.suppress(SQLAlchemyError, OSError):
+                await asyncio.shield(self._inbox.release(key, self._owner))
+            self._news.set()
+
+    async def _work_on(self, item: Item) -> None:
+        try:
+            if item.attempts >= MAX_ATTEMPTS:
+                await self._bot.give_up(item, f"{item.attempts} ×")
+            else:
+                await self._bot.handle(item)
+        except CallFailed as error:
+            await self._put_off(item, error)
+        except asyncio.CancelledError:
+            # we end it ourselves: that is no attempt that has failed
+            await asyncio.shield(self._inbox.change(item, attempts=item.attempts))
+            raise
+        except (SQLAlchemyError, OSError):
+            raise
+        except Exception:  # the top of a task: an error of ours must not stop the conversation
+            logger.exception("item %d of the inbox has failed", item.id)
+            due_at = time.time() + self._pace.first_delay_s * 2**item.attempts
+            await self._inbox.change(item, attempts=item.attempts + 1, due_at=due_at)
+
+    async def _put_off(self, item: Item, error: FeishuError) -> None:
+        """It waits for Feishu, the longer the longer it has waited; after a day it has failed."""
+        age = time.time() - item.received_at.timestamp()
+        if age > self._pace.give_up_s:
+            logger.error("item %d is given up after %.0f hours: %s", item.id, age / 3600, error)
+            await self._inbox.change(item, state="failed", outcome=str(error)[:200])
+            return
+        delay = min(max(age / 2, self._pace.first_delay_s), self._pace.longest_delay_s)
+        logger.warning("item %d waits %.0f s for Feishu: %s", item.id, delay, error)
+        await self._inbox.change(item, attempts=item.attempts, due_at=time.time() + delay)
+
+    async def _refuse_excess(self, key: str) -> None:
+        """More than a few wait: the newest are told so, and not left to hope."""
+        for one in (await self._inbox.unbegun(key))[self._pace.queue + 1 :]:
+            with contextlib.suppress(CallFailed):  # it is its turn later, then
+                await self._bot.refuse(one, self._pace.queue)
+
+    async def _renew(self) -> None:
+        """Whose lease is lost is not worked on any more: another process does."""
+        while True:
+            await asyncio.sleep(self._pace.lease_s / 3)
+            with _trouble_told():
+                mine = dict(self._tasks)
+                held = await self._inbox.renew(self._owner, self._pace.lease_s)
+                for key in mine.keys() - held:
+                    if self._tasks.get(key) is mine[key]:
+                        logger.warning("the lease of a conversation is lost")
+                        mine[key].cancel()
+
+
+@contextlib.contextmanager
+def _trouble_told() -> Iterator[None]:
+    try:
+        yield
+    except (SQLAlchemyError, OSError) as error:
+        logger.warning("the inbox cannot be read now (%s): larkwise tries again", _first_line(error))
+
+
+def _first_line(error: Exception) -> str:
+    return str(error).partition("\n")[0]
+
+
+@contextlib.asynccontextmanager
+async def working(sessions: Sessions) -> AsyncIterator[None]:
+    """Work on the inbox meanwhile."""
+    running = asyncio.create_task(sessions.run())
+    try:
+        yield
+    finally:
+        running.cancel()
+        await asyncio.gather(running, return_exceptions=True)

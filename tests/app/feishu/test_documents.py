@@ -1,0 +1,467 @@
+"""Wikis and folders of Feishu in a collection: what is fetched, what is not, and what is never lost."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from app.feishu.documents import DriveFolder, Shelf, WikiSpace, site_of
+from app.feishu.library import Library, open_library
+from app.feishu.listing import feishu_listing
+from app.feishu.transport import Patience
+from app.settings import Settings
+from ingest.collections import Collections, EmbeddingModel
+from ingest.documents import IngestReport
+from ingest.embedding import EmbedHere
+from ingest.pipeline import IngestOptions, ingest
+from ingest.stores.faiss import FaissStore
+from tests.app.feishu.platform import Platform, Trouble
+from tests.app.feishu.platform.documents import Folder, Space, Thing
+from tests.app.feishu.platform.docx import heading, link, table, text
+from tests.app.test_cli import larkwise, output_of
+from tests.ingest.fakes import HashEmbeddings
+
+QUICK = Patience(tries=2, first_s=0.01, longest_s=0.02)
+SITE = "https://feishu.cn"
+BLOCKS = "/blocks"
+HOUR_S = 3600
+
+
+@pytest.fixture
+def store(tmp_path: Path) -> FaissStore:
+    return Collections(tmp_path / "collections", EmbeddingModel(HashEmbeddings(), "hash")).create("default")
+
+
+@pytest.fixture
+def library(platform: Platform) -> Iterator[Library]:
+    with open_library(platform.credentials, patience=QUICK) as opened:
+        yield opened
+
+
+@pytest.fixture
+def wiki(platform: Platform) -> Space:
+    return platform.wiki()
+
+
+def run(
+    store: FaissStore,
+    library: Library,
+    of: Space | Folder,
+    platform: Platform,
+    *,
+    prune: bool = True,
+    later_s: float = HOUR_S,
+) -> IngestReport:
+    """As somebody does it some time after the last edit."""
+    shelf: Shelf = (
+        WikiSpace(library, of.space_id, SITE) if isinstance(of, Space) else DriveFolder(library, of.token, SITE)
+    )
+    listing = feishu_listing(shelf, library, now_s=lambda: platform.clock.now() + later_s)
+    return ingest(store, listing, IngestOptions(prune=prune), EmbedHere(store.embeddings), progress=lambda *_: None)
+
+
+def texts(store: FaissStore) -> str:
+    return "\n".join(chunk.page_content for document in store.documents() for chunk in store.chunks_of(document.id))
+
+
+def fetched(platform: Platform, part: str = BLOCKS) -> int:
+    return len(platform.calls(part, method="GET"))
+
+
+def test_every_page_of_a_wiki_goes_in_with_its_headings_and_is_cited_by_its_address(
+    platform: Platform, store: FaissStore, library: Library, wiki: Space
+) -> None:
+    leave = wiki.page(
+        "Leave", [heading(1, "Parents"), text("98 days, see ", link("law", "https://law.example/1"), ".")]
+    )
+    days = wiki.page("Days", [table([["Class", "Days"], ["A", "10"]])], parent=leave)
+    platform.empty_pages.add("/nodes")
+
+    report = run(store, library, wiki, platform)
+
+    addresses = [f"{SITE}/wiki/{leave.token}", f"{SITE}/wiki/{days.token}"]
+    assert (sorted(report.added), report.failed, report.skipped) == (sorted(addresses), (), ())
+    chunks = {chunk.metadata["source"]: chunk for chunk in store.similarity_search("x", k=9)}
+    assert chunks[addresses[0]].metadata["title"] == "Leave"
+    assert chunks[addresses[0]].metadata["headings"] == "Parents"
+    assert "98 days, see [law](https://law.example/1)." in chunks[addresses[0]].page_content
+    assert "| A | 10 |" in chunks[addresses[1]].page_content
+
+
+def test_a_page_that_was_not_edited_is_not_fetched_again(
+    platform: Platform, store: FaissStore, library: Library, wiki: Space
+) -> None:
+    one, other = (wiki.page(title, [text(f"Of {title}.")]) for title in ("One", "Other"))
+    run(store, library, wiki, platform)
+
+    assert len(run(store, library, wiki, platform).unchanged) == 2
+    assert fetched(platform) == 2
+    platform.documents.edit(one.thing, blocks=[text("New words.")])
+    report = run(store, library, wiki, platform)
+
+    assert (report.changed, report.unchanged) == ((f"{SITE}/wiki/{one.token}",), (f"{SITE}/wiki/{other.token}",))
+    assert fetched(platform) == 3
+    assert ("New words." in texts(store), "Of One." in texts(store)) == (True, False)
+
+
+def test_a_page_that_may_still_be_edited_in_the_same_second_is_looked_at_again(
+    platform: Platform, store: FaissStore, library: Library, wiki: Space
+) -> None:
+    page = wiki.page("Now", [text("First words.")])
+    run(store, library, wiki, platform, later_s=0)
+    edited_s = page.thing.edited_s
+    platform.documents.edit(page.thing, blocks=[text("Second words.")])
+    page.thing.edited_s = edited_s
+
+    assert len(run(store, library, wiki, platform).changed) == 1
+
+    assert "Second words." in texts(store)
+
+
+def test_a_page_that_cannot_be_fetched_keeps_its_text_and_is_fetched_the_next_time(
+    platform: Platform, store: FaissStore, library: Library, wiki: Space
+) -> None:
+    page = wiki.page("Rules", [text("Old rule.")])
+    run(store, library, wiki, platform)
+    platform.documents.edit(page.thing, blocks=[text("New rule.")])
+    platform.fail(BLOCKS, times=2, with_=Trouble.http(502))
+
+    failed = run(store, library, wiki, platform).failed
+
+    assert [(one.path, "'Rules' cannot be fetched" in one.reason) for one in failed] == [
+        (f"{SITE}/wiki/{page.token}", True)
+    ]
+    assert "Old rule." in texts(store)
+    assert len(run(store, library, wiki, platform).changed) == 1
+    assert "New rule." in texts(store)
+
+
+def test_a_page_that_is_gone_leaves_when_everything_could_be_listed(
+    platform: Platform, store: FaissStore, library: Library, wiki: Space
+) -> None:
+    stays, goes = wiki.page("Stays", [text("a")]), wiki.page("Goes", [text("b")])
+    run(store, library, wiki, platform)
+    wiki.remove(goes)
+
+    assert run(store, library, wiki, platform).removed == (f"{SITE}/wiki/{goes.token}",)
+
+    assert [document.source for document in store.documents()] == [f"{SITE}/wiki/{stays.token}"]
+
+
+@pytest.mark.parametrize(
+    ("code", "words"), [(131006, "add it to the members of the wiki space"), (131005, "cannot be listed")]
+)
+def test_nothing_leaves_where_a_part_of_the_wiki_cannot_be_listed(
+    platform: Platform, store: FaissStore, library: Library, wiki: Space, code: int, words: str
+) -> None:
+    parent, goes = wiki.page("Parent", [text("a")]), wiki.page("Goes", [text("b")])
+    wiki.page("Child", [text("c")], parent=parent)
+    run(store, library, wiki, platform)
+    wiki.remove(goes)
+    platform.fail("/nodes", skip=1, with_=Trouble.error(code, "no"))
+
+    report = run(store, library, wiki, platform)
+
+    assert report.removed == ()
+    assert "not everything could be listed" in report.kept_back
+    assert [(one.path, words in one.reason) for one in report.failed] == [(f"{SITE}/wiki/{parent.token}", True)]
+    assert len(store.documents()) == 3
+
+
+def test_what_comes_before_an_error_goes_in_and_nothing_leaves(
+    platform: Platform, store: FaissStore, library: Library, wiki: Space
+) -> None:
+    for number in range(55):
+        wiki.other("mindnote", f"Map {number}")
+    wiki.page("Late", [text("Late words.")])
+    run(store, library, wiki, platform)
+    first = wiki.page("First", [text("First words.")])
+    wiki.nodes = {first.token: first, **wiki.nodes}
+    platform.fail("/nodes", skip=1, times=2, with_=Trouble.http(502))
+
+    report = run(store, library, wiki, platform)
+
+    assert report.added == (f"{SITE}/wiki/{first.token}",)
+    assert (report.removed, len(report.failed)) == ((), 1)
+    assert "Late words." in texts(store)
+
+
+def test_a_wiki_that_the_app_may_not_read_says_what_to_do(
+    platform: Platform, store: FaissStore, library: Library, wiki: Space
+) -> None:
+    wiki.page("Secret", [text("x")])
+    wiki.member = False
+
+    (failed,) = run(store, library, wiki, platform).failed
+
+    assert "add it to the members of the wiki space" in failed.reason
+    assert failed.path == f"{SITE}/wiki/space/{wiki.space_id}"
+
+
+def test_a_shortcut_is_the_page_that_it_leads_to_once(
+    platform: Platform, store: FaissStore, library: Library, wiki: Space
+) -> None:
+    elsewhere = platform.wiki()
+    here, there = wiki.page("Here", [text("a")]), elsewhere.page("There", [text("b")])
+    elsewhere.page("Below", [text("c")], parent=there)
+    wiki.shortcut(here)
+    wiki.shortcut(there)
+
+    report = run(store, library, wiki, platform)
+
+    assert sorted(report.added) == sorted(f"{SITE}/wiki/{node.token}" for node in (here, there))
+    assert fetched(platform) == 2
+
+
+def test_files_are_read_by_their_loaders_and_what_no_loader_reads_is_not_fetched(
+    platform: Platform, store: FaissStore, library: Library, wiki: Space
+) -> None:
+    notes = wiki.file("notes.txt", "会议记录：预算已批准。".encode("gbk"))
+    film = wiki.file("film.mp4", b"?")
+
+    report = run(store, library, wiki, platform)
+
+    assert report.added == (f"{SITE}/wiki/{notes.token}",)
+    assert [(one.path, "no loader for .mp4" in one.reason) for one in report.skipped] == [
+        (f"{SITE}/wiki/{film.token}", True)
+    ]
+    assert "预算已批准" in texts(store)
+    assert fetched(platform, "/download") == 1
+
+
+def test_kinds_that_are_not_read_are_named_with_what_to_do(
+    platform: Platform, store: FaissStore, library: Library, wiki: Space
+) -> None:
+    for kind in ("sheet", "bitable", "mindnote", "slides", "doc", "hologram"):
+        wiki.other(kind, f"A {kind}")
+
+    report = run(store, library, wiki, platform)
+
+    reasons = {one.reason.partition(" is not read: ")[0]: one.reason for one in report.skipped}
+    assert len(reasons) == 6
+    assert "download it as .xlsx" in reasons["'A sheet'"]
+    assert "'hologram'" in reasons["'A hologram'"]
+    assert report.failed == ()
+
+
+def test_blocks_that_cannot_be_had_give_way_to_plain_text(
+    platform: Platform, store: FaissStore, library: Library, wiki: Space, caplog: pytest.LogCaptureFixture
+) -> None:
+    wiki.page("Odd", [heading(1, "Part"), text("# said so")])
+    platform.fail(BLOCKS, with_=Trouble.error(1770005, "too many blocks"))
+
+    run(store, library, wiki, platform)
+
+    assert texts(store) == "# Odd\n\nPart\n\\# said so"
+    assert "is read as plain text" in caplog.text
+
+
+def test_a_page_that_the_app_may_not_read_is_not_asked_for_twice(
+    platform: Platform, store: FaissStore, library: Library, wiki: Space
+) -> None:
+    wiki.page("Closed", [text("x")])
+    platform.fail(BLOCKS, with_=Trouble.error(1770032, "forbidden", http=403))
+
+    (failed,) = run(store, library, wiki, platform).failed
+
+    assert "share it" in failed.reason
+    assert fetched(platform, "/raw_content") == 0
+
+
+def test_the_secret_being_wrong_is_said_at_once(platform: Platform, store: FaissStore, wiki: Space) -> None:
+    wrong = type(platform.credentials)(platform.app_id, "wrong", platform.url)
+    with open_library(wrong, patience=QUICK) as library:
+        reports = [run(store, library, wiki, platform) for _ in range(2)]
+
+    assert ["LARKWISE_FEISHU_APP_SECRET" in one.reason for report in reports for one in report.failed] == [True, True]
+    assert platform.token_calls == 1
+
+
+def test_a_platform_that_does_not_answer_is_given_up_after_some_documents(
+    platform: Platform, store: FaissStore, library: Library, wiki: Space
+) -> None:
+    for number in range(9):
+        wiki.page(f"Page {number}", [text("x")])
+    platform.fail(BLOCKS, times=99, with_=Trouble.http(502))
+
+    report = run(store, library, wiki, platform)
+
+    assert len(report.failed) == 9
+    assert fetched(platform) == 3 * QUICK.tries
+
+
+def test_a_folder_and_the_folders_in_it_go_in_by_the_addresses_that_feishu_gives(
+    platform: Platform, store: FaissStore, library: Library
+) -> None:
+    folder = platform.folder()
+    inner = folder.folder("Inner")
+    page, notes = folder.page("Plan", [text("The plan.")]), inner.file("notes.md", b"# Notes\n\nSome.\n")
+    for number in range(210):
+        inner.other("slides", f"Deck {number}")
+
+    report = run(store, library, folder, platform)
+
+    assert sorted(report.added) == sorted(
+        [f"https://example.feishu.cn/docx/{page.token}", f"https://example.feishu.cn/file/{notes.token}"]
+    )
+    assert len(report.skipped) == 210
+    assert len(run(store, library, folder, platform).unchanged) == 2
+    assert (fetched(platform), fetched(platform, "/download")) == (1, 1)
+
+
+def test_a_shortcut_in_a_folder_is_fetched_each_time_for_its_own_time_says_nothing(
+    platform: Platform, store: FaissStore, library: Library
+) -> None:
+    folder, elsewhere = platform.folder(), platform.folder()
+    page = elsewhere.page("Plan", [text("The plan.")])
+    folder.shortcut(page)
+    folder.shortcut(elsewhere)
+
+    assert run(store, library, folder, platform).added == (f"{SITE}/docx/{page.token}",)
+    platform.documents.edit(thing(page.thing), blocks=[text("Another plan.")])
+    assert run(store, library, folder, platform).changed == (f"{SITE}/docx/{page.token}",)
+
+
+def thing(found: Thing | None) -> Thing:
+    assert found is not None
+    return found
+
+
+def test_one_folder_says_nothing_of_what_is_in_another_or_in_a_file(
+    platform: Platform, store: FaissStore, library: Library, tmp_path: Path
+) -> None:
+    from ingest.files import list_files
+
+    one, other = platform.folder(), platform.folder()
+    one.file("a.md", b"# A\n\nThe same.\n")
+    page = other.page("B", [text("b")])
+    (tmp_path / "a.md").write_bytes(b"# A\n\nThe same.\n")
+    ingest(
+        store,
+        list_files([tmp_path / "a.md"]).listing(),
+        IngestOptions(),
+        EmbedHere(store.embeddings),
+        progress=lambda *_: None,
+    )
+    run(store, library, one, platform)
+    run(store, library, other, platform)
+    one.entries.clear()
+
+    run(store, library, one, platform)
+
+    sources = {source.key for document in store.documents() for source in document.sources}
+    assert sources == {str(tmp_path / "a.md"), f"https://example.feishu.cn/docx/{page.token}"}
+
+
+def test_a_folder_that_the_app_may_not_read_removes_nothing(
+    platform: Platform, store: FaissStore, library: Library
+) -> None:
+    folder = platform.folder()
+    inner = folder.folder("Inner")
+    inner.page("A", [text("a")])
+    run(store, library, folder, platform)
+    inner.member = False
+
+    report = run(store, library, folder, platform)
+
+    assert (report.removed, len(store.documents())) == ((), 1)
+    assert "share it with the app" in report.failed[0].reason
+
+
+def test_an_answer_that_is_not_as_documented_is_a_partial_listing(
+    platform: Platform, store: FaissStore, library: Library, wiki: Space
+) -> None:
+    page = wiki.page("A", [text("a")])
+    run(store, library, wiki, platform)
+    page.thing.title = None  # type: ignore[assignment] - as if Feishu had changed what it says
+    page.token = 7  # type: ignore[assignment] - the same
+
+    report = run(store, library, wiki, platform)
+
+    assert (report.removed, len(store.documents())) == ((), 1)
+    assert "not as it is documented" in report.failed[0].reason
+
+
+def test_links_lead_to_where_the_app_was_made() -> None:
+    assert site_of("https://open.feishu.cn") == "https://feishu.cn"
+    assert site_of("https://open.larksuite.com") == "https://larksuite.com"
+
+
+def on_the_command_line(platform: Platform) -> dict[str, str]:
+    return {
+        "LARKWISE_FEISHU_APP_ID": platform.app_id,
+        "LARKWISE_FEISHU_APP_SECRET": platform.app_secret,
+        "LARKWISE_FEISHU_DOMAIN": platform.url,
+    }
+
+
+@pytest.fixture
+def empty(settings: Settings, tmp_path: Path) -> Settings:
+    return settings.model_copy(update={"data_dir": tmp_path / "var"})
+
+
+def test_a_wiki_is_ingested_searched_and_ingested_again_on_the_command_line(
+    platform: Platform, wiki: Space, empty: Settings
+) -> None:
+    leave = wiki.page("Leave", [heading(1, "Parents"), text("Parental leave is 98 days.")])
+    folder = platform.folder()
+    folder.page("Travel", [text("Trains are booked second class.")])
+    for document in list(platform.documents.things.values()):
+        document.edited_s -= HOUR_S
+    settings_page = f"https://example.feishu.cn/wiki/settings/{wiki.space_id}?from=x"
+    command = ["ingest", "feishu", "--space", settings_page, "--folder", folder.token, "--json"]
+
+    report = output_of(larkwise(empty, *command, **on_the_command_line(platform)))
+    found = output_of(larkwise(empty, "search", "parental leave", "--json"))["results"][0]
+    again = output_of(larkwise(empty, *command, **on_the_command_line(platform)))
+
+    assert len(report["added"]) == 2
+    assert found["metadata"]["source"] == f"{SITE}/wiki/{leave.token}"
+    assert found["metadata"]["feishu"] == f"wiki/{wiki.space_id}"
+    assert len(again["unchanged"]) == 2
+    assert fetched(platform) == 2
+
+
+def test_a_document_that_failed_is_exit_code_1(platform: Platform, wiki: Space, empty: Settings) -> None:
+    wiki.page("Closed", [text("x")])
+    platform.fail(BLOCKS, with_=Trouble.error(1770032, "forbidden", http=403))
+
+    done = larkwise(empty, "ingest", "feishu", "--space", wiki.space_id, **on_the_command_line(platform))
+
+    assert done.returncode == 1
+    assert "share it" in done.stderr
+
+
+def test_a_folder_that_is_called_feishu_is_one(
+    empty: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "feishu").mkdir()
+    (tmp_path / "feishu" / "a.md").write_text("# A\n\nText.\n")
+    monkeypatch.chdir(tmp_path)
+
+    assert output_of(larkwise(empty, "ingest", "feishu", "--json"))["added"] == ["a.md"]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (("feishu",), "say what of Feishu"),
+        (("notes", "--space", "7"), "larkwise ingest feishu --space"),
+        (("feishu", "--space", "777"), "LARKWISE_FEISHU_APP_ID"),
+        (("feishu", "--space", "https://x.feishu.cn/wiki/wikcnA"), "no wiki space"),
+        (("feishu", "--folder", "../.."), "no token"),
+        (("feishu", "--space", "777", "--watch"), "only files and folders"),
+    ],
+)
+def test_what_cannot_be_done_is_said(
+    empty: Settings, arguments: tuple[str, ...], words: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+
+    done = larkwise(empty, "ingest", *arguments)
+
+    assert done.returncode in (1, 2)
+    assert words in " ".join((done.stderr + done.stdout).replace("│", " ").split())
+    assert "Traceback" not in done.stderr
