@@ -9,6 +9,7 @@ import typer
 from app.cli_ask import ask, search
 from app.cli_collections import collections
 from app.cli_documents import documents
+from app.cli_feishu import feishu
 from app.cli_ingest import ingest
 from app.cli_keys import keys
 from app.cli_models import models
@@ -36,6 +37,7 @@ cli.add_typer(collections, name="collections")
 cli.add_typer(documents, name="documents")
 cli.add_typer(models, name="models")
 cli.add_typer(keys, name="keys")
+cli.add_typer(feishu, name="feishu")
 
 _EXPECTED = (*EXPECTED, KeyProblem, RatesUnavailable, CommandUnavailable)
 

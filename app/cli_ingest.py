@@ -14,7 +14,6 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.table import Table
 
 from app.cli_terminal import CollectionOption, JsonOption, err, print_json, progress_bar
 from app.ingestion import Ingestion, Wishes, feishu_listings, web_listing
@@ -179,11 +178,9 @@ def _show_files(report: IngestReport) -> None:
         if kind != "unchanged"
         for source in getattr(report, kind)
     ]
-    table = Table(box=None, show_header=False, pad_edge=False)
     for word, style, source, reason in lines[:_SHOWN_FILES]:
-        table.add_row(f"[{style}]{word}[/]", _plain(source), _plain(reason))
-    if lines:
-        err.print(table)
+        # no table: it would cut a reason off, and what there is to do with it
+        err.print(f"[{style}]{word:<9}[/] {_plain(source)}  {_plain(reason)}".rstrip())
     if len(lines) > _SHOWN_FILES:
         err.print(f"… and {len(lines) - _SHOWN_FILES} more: --json lists them all", style="dim")
 

@@ -135,7 +135,7 @@ class _Run:
             if isinstance(origin, Refused):
                 (self._tally.skipped if isinstance(origin, LeftOut) else self._tally.failed).append(origin)
                 continue
-            self._progress(origin.source, number, max(number, self._listing.total))
+            self._progress(origin.source, number, max(number + 1, self._listing.total))
             prepared = self._prepare(origin)
             if prepared is None:
                 continue

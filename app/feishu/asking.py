@@ -77,6 +77,7 @@ class Asking:
         """
         language = language_of(question)
         if item.state == "waiting":
+            item = await self._inbox.change(item, question=question)
             card = LiveCard(self._deliverer, self._inbox, item, language, question, numbers)
             asked = Asked(
                 question,

@@ -13,7 +13,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from app.feishu.inline import Element, Loose, Target, linked, text_of, url_of
+from app.feishu.inline import Element, Target, linked, text_of, url_of
+from app.feishu.loose import Loose
 from ingest.loaders.tables import markdown_tables
 
 _PAGE, _BULLET, _ORDERED, _CODE, _TODO, _TABLE = 1, 12, 13, 14, 17, 31

@@ -12,7 +12,7 @@ from app.feishu.commands import STOP, Commands, command_of
 from app.feishu.content import Said, mentions_of, said
 from app.feishu.conversation import Conversations
 from app.feishu.delivery import CannotTell, Deliverer, Numbers
-from app.feishu.errors import ChatClosed, ContentRefused, MessageGone, ResourceTooLarge
+from app.feishu.errors import ChatClosed, ContentRefused, MessageGone, PlatformUnavailable
 from app.feishu.events import MessageReceived
 from app.feishu.inbox import Inbox, Item
 from app.feishu.offers import Offers
@@ -22,7 +22,7 @@ from chains.rag import MAX_QUESTION
 from ingest.errors import DocumentError
 
 logger = logging.getLogger(__name__)
-MAX_ATTEMPTS = 8
+MAX_ATTEMPTS = 6
 """More than that an item is the reason why the service dies, or fails each time."""
 
 
@@ -157,9 +157,9 @@ class Bot:
             return await self.images.text(message.message_id, words.images)
         except NotRecognised:
             why = say("no_ocr", language)
-        except ResourceTooLarge as error:
-            why = say("image_damaged", language, str(error))
-        except DocumentError as error:
+        except PlatformUnavailable:
+            raise
+        except (DocumentError, CallFailed) as error:
             why = say("image_damaged", language, str(error))
         await self.deliverer.text(item, why)
         return None

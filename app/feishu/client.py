@@ -12,7 +12,8 @@ from urllib.parse import quote
 from app.feishu import pacing
 from app.feishu.credentials import Credentials
 from app.feishu.errors import PlatformUnavailable
-from app.feishu.transport import USUAL, Call, Patience, Transport, open_transport
+from app.feishu.patience import USUAL, Patience
+from app.feishu.transport import Call, Transport, open_transport
 from app.feishu.wire import BotInfo, Content, Json, Message, Resource, message_of, written
 
 _MESSAGES = "/open-apis/im/v1/messages"

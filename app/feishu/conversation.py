@@ -15,6 +15,8 @@ from chains.language import Language, language_of
 
 DEFAULT = "default"
 _TURNS = 6
+_LOOKED_AT = 20
+"""Some of them were not answered."""
 
 
 class Conversations:
@@ -26,7 +28,7 @@ class Conversations:
     async def history(self, item: Item) -> list[Turn]:
         """The turns before the item's, the oldest first."""
         async with self._database.session() as session:
-            rows = list(await session.scalars(await self._answered(item, _TURNS)))
+            rows = [row for row in await session.scalars(await self._asked_before(item)) if row.answers][:_TURNS]
             answers = {
                 row.id: row
                 for row in await session.scalars(
@@ -39,8 +41,8 @@ class Conversations:
     async def last_answer(self, item: Item) -> AnswerRow | None:
         """The newest of the conversation."""
         async with self._database.session() as session:
-            row = await session.scalar(await self._answered(item, 1))
-            return await session.get(AnswerRow, row.answers[-1]) if row else None
+            rows = [row for row in await session.scalars(await self._asked_before(item)) if row.answers]
+            return await session.get(AnswerRow, rows[0].answers[-1]) if rows else None
 
     async def forget(self, item: Item) -> None:
         """From here on nothing before the item is history."""
@@ -75,7 +77,7 @@ class Conversations:
                 statement.on_conflict_do_update(index_elements=["chat_id"], set_={"collection": collection})
             )
 
-    async def _answered(self, item: Item, turns: int) -> Any:
+    async def _asked_before(self, item: Item) -> Any:
         """The newest first: of the conversation, and the message that it hangs on."""
         async with self._database.session() as session:
             lease = await session.get(SessionLeaseRow, item.session)
@@ -86,5 +88,5 @@ class Conversations:
             .where(here, InboxRow.id > forgotten, InboxRow.id != item.id, InboxRow.created_ms <= item.created_ms)
             .where(InboxRow.kind == "message", InboxRow.question != "")
             .order_by(InboxRow.created_ms.desc(), InboxRow.id.desc())
-            .limit(turns)
+            .limit(_LOOKED_AT)
         )

@@ -9,8 +9,8 @@ from typing import Protocol
 from pydantic import ValidationError
 
 from app.feishu.errors import CallFailed
-from app.feishu.inline import Loose
 from app.feishu.library import Library
+from app.feishu.loose import Loose
 from ingest.documents import Refused
 
 _SITES = {"https://open.larksuite.com": "https://larksuite.com"}

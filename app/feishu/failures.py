@@ -8,9 +8,10 @@ import re
 import httpx
 
 from app.feishu.codes import Meaning, Remedy, meaning_of
-from app.feishu.errors import PlatformUnavailable, RateLimited
+from app.feishu.errors import PlatformUnavailable
 from app.feishu.wire import Answer, Json
 
+_LATER = "try again later, and check the network and LARKWISE_FEISHU_DOMAIN"
 _LONGEST = 200
 """Characters of what Feishu says."""
 
@@ -43,11 +44,11 @@ def refused(api: str, response: httpx.Response, answer: Answer | None) -> Failed
     return failed
 
 
-def unanswered(api: str, error: httpx.RequestError | TimeoutError) -> Failed:
+def unanswered(api: str, request: httpx.Request, error: httpx.RequestError | TimeoutError) -> Failed:
     """The connection broke, or it took too long."""
-    why = str(error) or "it took too long"
-    message = f"Feishu does not answer to {api}: {type(error).__name__}, {why}; try again later"
-    failed = Failed(Meaning(PlatformUnavailable, "", Remedy.REPEAT), message)
+    advice = f"Feishu does not answer at {request.url.host}: {_LATER}"
+    why = f"{type(error).__name__}, {str(error) or 'it took too long'}"
+    failed = Failed(Meaning(PlatformUnavailable, advice, Remedy.REPEAT), f"{advice} ({api}: {why})")
     failed.is_unsure = not isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.PoolTimeout)
     return failed
 
@@ -57,13 +58,12 @@ def _not_of_the_api(api: str, response: httpx.Response) -> Failed:
     status = response.status_code
     said = f"status {status}, {response.headers.get('content-type', 'no content type')}, log id {log_id or 'unknown'}"
     if status == 429:
-        meaning = Meaning(RateLimited, "", Remedy.SLOW_DOWN)
-        failed = Failed(meaning, f"Feishu does not want so many calls of {api} ({said})", log_id=log_id)
+        meaning = meaning_of(0, status=status)
     else:
-        host = response.request.url.host
-        advice = f"something before Feishu answers at {host}: try again later, and check LARKWISE_FEISHU_DOMAIN"
-        failed = Failed(Meaning(PlatformUnavailable, "", Remedy.REPEAT), f"{advice} ({api}: {said})", log_id=log_id)
-        failed.is_unsure = True
+        advice = f"something before Feishu answers at {response.request.url.host}: {_LATER}"
+        meaning = Meaning(PlatformUnavailable, advice, Remedy.REPEAT)
+    failed = Failed(meaning, f"{meaning.advice} ({api}: {said})", log_id=log_id)
+    failed.is_unsure = status != 429
     failed.reset_s = _reset_s(response)
     return failed
 

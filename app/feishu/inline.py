@@ -7,16 +7,10 @@ from datetime import datetime, timedelta, timezone
 from itertools import groupby
 from urllib.parse import unquote
 
-from pydantic import BaseModel, ConfigDict
+from app.feishu.loose import Loose
 
 _CHINA = timezone(timedelta(hours=8))
 """Feishu keeps a reminder as a moment; the day that it falls on is China's."""
-
-
-class Loose(BaseModel):
-    """JSON of the open platform: new fields are no news to us, and any field may be missing or null."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
 
 
 class Target(Loose):

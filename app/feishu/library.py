@@ -10,7 +10,7 @@ from typing import Any, Protocol, TypeAlias, TypeVar
 from app.feishu.client import open_client
 from app.feishu.credentials import Credentials
 from app.feishu.errors import CallFailed, PlatformUnavailable, QuotaSpent
-from app.feishu.transport import USUAL, Patience
+from app.feishu.patience import USUAL, Patience
 from app.feishu.wire import Json, Resource
 
 Params: TypeAlias = Mapping[str, str | int]

@@ -128,9 +128,9 @@ class LongConnection:
             self._say_once(str(error))
             return self._waits.refused_s
         except PlatformUnavailable as error:
-            logger.warning("the long connection to Feishu: %s; next try in %.0f s", error, wait_s)
+            logger.warning("the long connection to Feishu: %s; next try in %.1f s", error, wait_s)
         except Exception:
-            logger.exception("the long connection to Feishu has failed; next try in %.0f s", wait_s)
+            logger.exception("the long connection to Feishu has failed; next try in %.1f s", wait_s)
         finally:
             self.is_connected = False
         return wait_s

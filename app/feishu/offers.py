@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import PurePosixPath
 
 from app.feishu.answering import caller_of
@@ -10,7 +11,7 @@ from app.feishu.cards import note_card, offer_card
 from app.feishu.content import attached
 from app.feishu.conversation import Conversations
 from app.feishu.delivery import Deliverer
-from app.feishu.errors import MessageGone, ResourceTooLarge
+from app.feishu.errors import CallFailed, PlatformUnavailable, ResourceTooLarge
 from app.feishu.inbox import Inbox, Item
 from app.feishu.texts import say
 from app.uploads import UploadRefused
@@ -18,6 +19,7 @@ from chains.language import Language
 from ingest.errors import IngestError
 from ingest.loaders.table import readable_kinds, why_unread
 
+logger = logging.getLogger(__name__)
 OFFERED, TAKEN, DECLINED = "offered", "taken", "declined"
 
 
@@ -47,7 +49,10 @@ class Offers:
         except ResourceTooLarge:
             await self._deliverer.text(item, self._too_large(file.name, language))
             return
-        except MessageGone:
+        except PlatformUnavailable:
+            raise
+        except CallFailed as error:
+            logger.warning("item %d: its file cannot be fetched: %s", item.id, error)
             await self._deliverer.text(item, say("file_gone", language))
             return
         collection = await self._conversations.collection(item.chat_id)
@@ -82,7 +87,10 @@ class Offers:
             job = await self._files.ingest(click, str(offer.message_id), file.key, file.name, collection, caller)
         except ResourceTooLarge:
             return self._too_large(file.name, language)
-        except MessageGone:
+        except PlatformUnavailable:
+            raise
+        except CallFailed as error:
+            logger.warning("item %d: its file cannot be fetched: %s", offer.id, error)
             return say("file_gone", language)
         except (UploadRefused, IngestError) as error:
             return say("file_failed", language, file.name, str(error))

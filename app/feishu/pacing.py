@@ -69,6 +69,7 @@ class Pacing:
         self._clock = clock
         self._sleep = sleep
         self._lines: dict[str, _Line] = {}
+        self._most_lines = _KEPT
 
     async def turn(self, places: Sequence[Place]) -> None:
         """
@@ -95,7 +96,7 @@ class Pacing:
 
     def _line(self, place: Place) -> _Line:
         if place.key not in self._lines:
-            if len(self._lines) >= _KEPT:
+            if len(self._lines) >= self._most_lines:
                 self._forget()
             self._lines[place.key] = _Line(place.rates)
         return self._lines[place.key]
@@ -104,6 +105,8 @@ class Pacing:
         """Lines in which nobody waits, and nobody would have to."""
         now = self._clock()
         self._lines = {key: line for key, line in self._lines.items() if line.lock.locked() or not line.is_old(now)}
+        # while most are in use it is not looked for with every new one
+        self._most_lines = max(_KEPT, 2 * len(self._lines))
 
 
 @dataclass(slots=True)

@@ -131,9 +131,12 @@ class Sessions:
             logger.error("item %d is given up after %.0f hours: %s", item.id, age / 3600, error)
             await self._inbox.change(item, state="failed", outcome=str(error)[:200])
             return
-        delay = min(max(age / 2, self._pace.first_delay_s), self._pace.longest_delay_s)
+        if type(error) is CallFailed:  # not known to pass: a few tries, then the person is told
+            delay, attempts = self._pace.first_delay_s * 2**item.attempts, item.attempts + 1
+        else:
+            delay, attempts = min(max(age / 2, self._pace.first_delay_s), self._pace.longest_delay_s), item.attempts
         logger.warning("item %d waits %.0f s for Feishu: %s", item.id, delay, error)
-        await self._inbox.change(item, attempts=item.attempts, due_at=time.time() + delay)
+        await self._inbox.change(item, attempts=attempts, due_at=time.time() + delay)
 
     async def _refuse_excess(self, key: str) -> None:
         """More than a few wait: the newest are told so, and not left to hope."""

@@ -154,8 +154,8 @@ _TEXTS: dict[Key, dict[Language, str]] = {
     "file_no": {"zh": "不用", "en": "No"},
     "file_running": {"zh": "正在把“{}”加入知识库“{}”…", "en": "Putting {} into the collection {} …"},
     "file_done": {
-        "zh": "“{}”已加入知识库“{}”（{} 个片段），现在可以提问了。",
-        "en": "{} is in the collection {} now ({} chunks).",
+        "zh": "“{}”已加入知识库“{}”，现在可以提问了。",
+        "en": "{} is in the collection {} now: ask away.",
     },
     "file_failed": {"zh": "“{}”没能加入知识库：{}", "en": "{} could not be added: {}"},
     "file_refused": {"zh": "好的，没有加入“{}”。", "en": "{} was not added."},

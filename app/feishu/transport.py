@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import random
+import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
 from dataclasses import dataclass, field
-from functools import partial
+from functools import cache, partial
 from typing import TypeVar
 
 import httpx
@@ -21,6 +21,7 @@ from app.feishu.downloads import received
 from app.feishu.errors import CallFailed, Misconfigured, PlatformUnavailable
 from app.feishu.failures import Failed, refused, unanswered
 from app.feishu.pacing import Pacing, Place
+from app.feishu.patience import USUAL, Patience
 from app.feishu.tokens import Token, Tokens
 from app.feishu.wire import Answer, Json, Resource, answer_of
 
@@ -31,22 +32,6 @@ _JSON = {"Content-Type": "application/json; charset=utf-8"}
 _CONNECTIONS = 50
 _IDLE_S = 30.0
 """A conversation has pauses; connecting again takes longer than most calls."""
-
-
-@dataclass(frozen=True, slots=True)
-class Patience:
-    """How often and how long is tried; a call that must wait `longest_reset_s` or more is not tried again."""
-
-    tries: int = 5
-    first_s: float = 0.5
-    longest_s: float = 20.0
-    longest_reset_s: float = 90.0
-    connect_s: float = 5.0
-    answer_s: float = 20.0
-    download_s: float = 300.0
-
-
-USUAL = Patience()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +48,7 @@ class Call:
     body: Json | None = None
     places: tuple[Place, ...] = ()
     done_codes: frozenset[int] = frozenset()
+    needs_token: bool = True
 
     @property
     def api(self) -> Place:
@@ -93,7 +79,7 @@ class Transport:
         Raises:
             CallFailed: it was not done, or whether it was is not known; the kind of error says what to do.
         """
-        return await self._with_token(call, partial(self._once, call), done=Answer(code=0))
+        return await self._tried(call, partial(self._once, call), done=Answer(code=0))
 
     async def download(self, call: Call, *, max_bytes: int) -> Resource:
         """
@@ -101,63 +87,48 @@ class Transport:
             ResourceTooLarge: it has more bytes; what is beyond was not read.
             CallFailed: it cannot be got.
         """
-        return await self._with_token(call, partial(self._download_once, call, max_bytes))
+        return await self._tried(call, partial(self._download_once, call, max_bytes))
 
     async def close(self) -> None:
         await self._tokens.close()
 
-    async def _with_token(
+    async def _tried(
         self, call: Call, once: Callable[[Mapping[str, str]], Awaitable[T]], *, done: T | None = None
     ) -> T:
-        renewed = False
-        while True:
-            token = await self._tokens.get()
-            headers = {"Authorization": f"Bearer {token}"}
-            try:
-                return await self._tried(call, partial(once, headers), done=done)
-            except Failed as failed:
-                if failed.remedy is not Remedy.NEW_TOKEN or renewed:
-                    raise failed.error from failed
-            self._tokens.drop(token)
-            renewed = True
-
-    async def _tried(self, call: Call, once: Callable[[], Awaitable[T]], *, done: T | None = None) -> T:
         """
         Several times if need be; `done` is what comes of it if it was done without our learning it.
 
         Raises:
-            Failed: by what the last try failed.
+            CallFailed: what the last try came to.
         """
-        number, is_unsure = 1, False
+        number, is_unsure, has_new_token = 1, False, False
         while True:
+            token = await self._tokens.get() if call.needs_token else ""
             await self._pacing.turn([*call.places, call.api])
             try:
-                return await once()
+                return await once({"Authorization": f"Bearer {token}"} if token else {})
             except Failed as failed:
                 if is_unsure and done is not None and failed.error.code in call.done_codes:
                     return done
                 is_unsure = is_unsure or failed.is_unsure
-                if not self._may_help(failed, number):
-                    raise
-                await self._waited(call, failed, number)
+                if failed.remedy is Remedy.NEW_TOKEN and not has_new_token:
+                    self._tokens.drop(token)
+                    has_new_token = True
+                    continue
+                wait_s = self._patience.wait_s(number, reset_s=failed.reset_s)
+                if wait_s is None or failed.remedy in (Remedy.NONE, Remedy.NEW_TOKEN):
+                    raise failed.error from failed
+                logger.info("try %d, again in %.1f s: %s", number, wait_s, failed)
+                await self._waited(call, failed.remedy, wait_s)
             number += 1
 
-    def _may_help(self, failed: Failed, number: int) -> bool:
-        if failed.remedy in (Remedy.NONE, Remedy.NEW_TOKEN) or number == self._patience.tries:
-            return False
-        return failed.reset_s < self._patience.longest_reset_s
-
-    async def _waited(self, call: Call, failed: Failed, number: int) -> None:
-        backing_off_s = min(self._patience.first_s * 2 ** (number - 1), self._patience.longest_s)
-        # more than is asked for, and not the same for all: else all come again at once
-        wait_s = max(failed.reset_s, backing_off_s) * random.uniform(1.0, 1.25)  # noqa: S311 - no secret
-        logger.info("try %d, again in %.1f s: %s", number, wait_s, failed)
-        if failed.remedy is Remedy.SLOW_DOWN:
-            self._pacing.hold(call.api, wait_s)
-        elif failed.remedy is Remedy.SLOW_DOWN_HERE:
-            self._pacing.hold(call.places[0] if call.places else call.api, wait_s)
-        else:
+    async def _waited(self, call: Call, remedy: Remedy, wait_s: float) -> None:
+        if remedy is Remedy.REPEAT:
             await self._sleep(wait_s)
+        elif remedy is Remedy.SLOW_DOWN_HERE and call.places:
+            self._pacing.hold(call.places[0], wait_s)
+        else:
+            self._pacing.hold(call.api, wait_s)
 
     async def _once(self, call: Call, headers: Mapping[str, str]) -> Answer:
         request = self._request(call, headers)
@@ -165,7 +136,7 @@ class Transport:
             async with asyncio.timeout(self._patience.answer_s):
                 response = await self._http.send(request)
         except (httpx.RequestError, TimeoutError) as error:
-            raise unanswered(call.api.key, error) from error
+            raise unanswered(call.api.key, request, error) from error
         return _success(call.api.key, response, response.content)
 
     async def _download_once(self, call: Call, max_bytes: int, headers: Mapping[str, str]) -> Resource:
@@ -177,7 +148,7 @@ class Transport:
             ):
                 return await received(call.api.key, response, max_bytes)
         except (httpx.RequestError, TimeoutError) as error:
-            raise unanswered(call.api.key, error) from error
+            raise unanswered(call.api.key, request, error) from error
 
     def _request(self, call: Call, headers: Mapping[str, str]) -> httpx.Request:
         # Feishu tells a download's name only where the request has a content type
@@ -187,16 +158,35 @@ class Transport:
 
     async def _fetch_token(self) -> Token:
         body = {"app_id": self.credentials.app_id, "app_secret": self.credentials.app_secret}
-        call = Call("POST", _TOKEN_PATH, body=body)
+        call = Call("POST", _TOKEN_PATH, body=body, needs_token=False)
         try:
-            answer = await self._tried(call, partial(self._once, call, {}))
-        except Failed as failed:
-            raise _explained(failed.error) from failed
+            answer = await self._tried(call, partial(self._once, call))
+        except CallFailed as error:
+            if type(error) is not CallFailed:
+                raise
+            raise _explained(error) from error
         told = answer.model_extra or {}
         token, life_s = told.get("tenant_access_token"), told.get("expire")
         if not isinstance(token, str) or not token.isascii() or not isinstance(life_s, int):
             raise PlatformUnavailable("Feishu gives no token, though it says that it does; try again later")
         return Token(token, float(life_s))
+
+
+def _address(domain: str) -> httpx.URL:
+    try:
+        url = httpx.URL(domain)
+        is_one = bool(url.host) and (url.port or 0) <= 65535
+    except (httpx.InvalidURL, ValueError) as error:  # ValueError: a host in other letters, wrongly encoded
+        raise Misconfigured(f"LARKWISE_FEISHU_DOMAIN is no address: {error}") from error
+    if not is_one:
+        raise Misconfigured(f"LARKWISE_FEISHU_DOMAIN is no address: {domain}")
+    return url
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    """Read once: it takes longer than many calls."""
+    return httpx.create_ssl_context()
 
 
 @asynccontextmanager
@@ -215,11 +205,8 @@ async def open_transport(
     """
     timeout = httpx.Timeout(patience.answer_s, connect=patience.connect_s)
     limits = httpx.Limits(max_connections=_CONNECTIONS, keepalive_expiry=_IDLE_S)
-    try:
-        http = httpx.AsyncClient(base_url=credentials.domain, timeout=timeout, limits=limits)
-    except httpx.InvalidURL as error:
-        raise Misconfigured(f"LARKWISE_FEISHU_DOMAIN is no address: {error}") from error
-    async with http:
+    base = _address(credentials.domain)
+    async with httpx.AsyncClient(base_url=base, timeout=timeout, limits=limits, verify=_certificates()) as http:
         transport = Transport(http, credentials, clock=clock, sleep=sleep, patience=patience)
         try:
             yield transport
@@ -238,9 +225,7 @@ def _success(api: str, response: httpx.Response, body: bytes) -> Answer:
     return answer
 
 
-def _explained(error: CallFailed) -> CallFailed:
-    """Feishu has more codes for wrong credentials than it documents."""
-    if type(error) is not CallFailed:
-        return error
+def _explained(error: CallFailed) -> Misconfigured:
+    """An error of no kind has a code that is not known: Feishu has more for wrong credentials than it documents."""
     advice = "Feishu gives no token: check LARKWISE_FEISHU_APP_ID and LARKWISE_FEISHU_APP_SECRET"
     return Misconfigured(f"{advice} ({error})", code=error.code, log_id=error.log_id)

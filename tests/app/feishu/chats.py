@@ -11,20 +11,29 @@ from typing import Any
 from pydantic import SecretStr
 
 from app.factory import create_app
+from app.feishu.texts import say
 from app.settings import Settings
 from tests.app.feishu.platform import Chat, Delivery, Platform, Sender, SentMessage, User
 from tests.app.feishu.platform.cardcheck import elements
 from tests.app.servers import Service, running, wait_until, wait_until_ready
-from tests.fake_openai import FakeOpenAI
+from tests.fake_openai import FakeOpenAI, Words
 
 ANSWER = ("A ", "card ", "can ", "be ", "returned ", "within ", "15 ", "days ", "for ", "a ", "full ", "refund.")
 QUESTION = "Within how many days can a card be returned for a full refund?"
+_WRITING = {say("writing", "zh"), say("writing", "en")}
 ZH_QUESTION = "LC-200 的工作温度是多少？"
 
 
-def feishu_settings(platform: Platform, **more: Any) -> Settings:
+def bot_settings(platform: Platform, model: FakeOpenAI, data_dir: Path, cache_dir: Path, **more: Any) -> Settings:
+    """Of a service that answers in the platform's chats."""
     return Settings(
         _env_file=None,
+        data_dir=data_dir,
+        cache_dir=cache_dir,
+        offline=True,
+        llm_provider="openai",
+        llm_model="fake",
+        llm_base_url=model.url,
         feishu_app_id=platform.app_id,
         feishu_app_secret=SecretStr(platform.app_secret),
         feishu_encrypt_key=SecretStr(platform.encrypt_key),
@@ -70,18 +79,38 @@ class Room:
         return self.deliver(self.platform.click(user or self.li, self.platform.message(sent.message_id), value))
 
 
+@dataclass(frozen=True, slots=True)
+class House:
+    """A running service, for many people."""
+
+    platform: Platform
+    service: Service
+    model: FakeOpenAI
+    sender: Sender
+
+    def room(self) -> Room:
+        """A new person in a new chat; what others have planned is over."""
+        self.platform.heal()
+        self.platform.on_event(None)
+        self.platform.limits.chat_qps = 5
+        self.model.replies[:] = [Words(ANSWER)]
+        self.model.bodies.clear()
+        li = self.platform.user("Li")
+        return Room(self.platform, self.service, self.model, self.sender, li, self.platform.p2p(li))
+
+
 @contextmanager
-def room(settings: Settings, platform: Platform, model: FakeOpenAI) -> Iterator[Room]:
+def open_house(settings: Settings, platform: Platform, model: FakeOpenAI) -> Iterator[House]:
     app = create_app(settings)
     with running(app) as url:
         wait_until_ready(url)
-        li = platform.user("Li")
-        yield Room(platform, Service(url, app), model, platform.sender(f"{url}/feishu/webhook"), li, platform.p2p(li))
+        yield House(platform, Service(url, app), model, platform.sender(f"{url}/feishu/webhook"))
 
 
 def is_final(sent: SentMessage) -> bool:
-    card = sent.card
-    return card is None or not card.get("config", {}).get("streaming_mode")
+    """No card that is still being written, or waits for what will stay."""
+    config = (sent.card or {}).get("config", {})
+    return not config.get("streaming_mode") and config.get("summary", {}).get("content") not in _WRITING
 
 
 def shown(sent: SentMessage) -> str:

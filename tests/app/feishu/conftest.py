@@ -12,11 +12,11 @@ import pytest
 from app.ingestion import ingest_paths
 from app.settings import Settings
 from tests.app.conftest import DOCUMENTS
-from tests.app.feishu.chats import ANSWER, Room, feishu_settings, write_documents
-from tests.app.feishu.chats import room as open_room
+from tests.app.feishu.chats import House, Room, bot_settings, open_house, write_documents
 from tests.app.feishu.platform import Platform, fake_platform
 from tests.app.feishu.platform_api import Api
-from tests.fake_openai import FakeOpenAI, Words, fake_openai
+from tests.app.feishu.platform_lark import Lark, lark_oapi_imported
+from tests.fake_openai import fake_openai
 
 
 @pytest.fixture
@@ -33,16 +33,9 @@ def api(platform: Platform) -> Iterator[Api]:
         yield made
 
 
-@pytest.fixture
-def model() -> Iterator[FakeOpenAI]:
-    """A model that says when a card can be returned."""
-    with fake_openai(Words(ANSWER)) as fake:
-        yield fake
-
-
 @pytest.fixture(scope="session")
 def library(cache_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A data directory with a small collection; not to be written."""
+    """A data directory with a small collection; to be copied."""
     folder = tmp_path_factory.mktemp("library")
     documents = write_documents(tmp_path_factory.mktemp("documents"), DOCUMENTS)
     settings = Settings(_env_file=None, data_dir=folder, cache_dir=cache_dir, offline=True)
@@ -50,30 +43,27 @@ def library(cache_dir: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture
-def bot_settings(platform: Platform, model: FakeOpenAI, library: Path, tmp_path: Path, cache_dir: Path) -> Settings:
-    """Of a service that answers in chats."""
-    shutil.copytree(library, tmp_path / "var")
-    return feishu_settings(
-        platform,
-        data_dir=tmp_path / "var",
-        cache_dir=cache_dir,
-        offline=True,
-        llm_provider="openai",
-        llm_model="fake",
-        llm_base_url=model.url,
-    )
-
-
-@pytest.fixture
-def room(bot_settings: Settings, platform: Platform, model: FakeOpenAI) -> Iterator[Room]:
-    with open_room(bot_settings, platform, model) as opened:
+@pytest.fixture(scope="session")
+def house(cache_dir: Path, library: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[House]:
+    """A service that is started once: each test has people and chats of its own in it."""
+    data_dir = tmp_path_factory.mktemp("house") / "var"
+    shutil.copytree(library, data_dir)
+    with (
+        fake_platform() as platform,
+        fake_openai() as model,
+        open_house(bot_settings(platform, model, data_dir, cache_dir), platform, model) as opened,
+    ):
         yield opened
 
 
-@pytest.fixture(scope="session")
-def lark() -> Lark:
-    """Feishu's own client."""
-    import lark_oapi  # noqa: F401
+@pytest.fixture
+def room(house: House) -> Room:
+    """Li in a chat with the bot, whose model says when a card can be returned."""
+    return house.room()
 
-    return Lark()
+
+@pytest.fixture(scope="session")
+def lark() -> Iterator[Lark]:
+    """Feishu's own client."""
+    with lark_oapi_imported():
+        yield Lark()

@@ -1,12 +1,23 @@
-"""lark-oapi, Feishu's own client, as a judge of the fake platform: it takes seconds to import, so only what needs it does."""
+"""lark-oapi, Feishu's own client, judges the fake platform; it takes seconds to import, so only what needs it does."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
 from tests.app.feishu.platform import Platform
+
+
+@contextmanager
+def lark_oapi_imported() -> Iterator[None]:
+    """And what its import has opened is closed in the end."""
+    from lark_oapi.ws import client
+
+    yield
+    if not client.loop.is_running():
+        client.loop.close()
 
 
 @dataclass(slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 
 import pytest
 
@@ -20,9 +21,9 @@ from app.feishu.errors import (
     RateLimited,
     ResourceTooLarge,
 )
-from app.feishu.transport import Patience
+from app.feishu.patience import Patience
 from app.feishu.wire import Content
-from tests.app.feishu.platform import Platform, Trouble
+from tests.app.feishu.platform import Platform, Trouble, fake_platform
 from tests.app.feishu.virtual_time import SharedTime
 
 SEND = "/open-apis/im/v1/messages"
@@ -94,6 +95,21 @@ KNOWN: dict[int, tuple[type[CallFailed], int, str]] = {
     234037: (ResourceTooLarge, AT_ONCE, "100 MB"),
     234043: (CallFailed, AT_ONCE, "stickers"),
 }
+
+
+@pytest.fixture(scope="module")
+def one_for_all() -> Iterator[Platform]:
+    with fake_platform() as running:
+        yield running
+
+
+@pytest.fixture
+def platform(one_for_all: Platform) -> Platform:
+    """As good as new."""
+    one_for_all.heal()
+    one_for_all.revoke_tokens()
+    one_for_all.state.calls.clear()
+    return one_for_all
 
 
 async def failure(platform: Platform, trouble: Trouble) -> CallFailed:
@@ -171,10 +187,11 @@ async def test_a_page_of_something_else_names_the_variable_of_the_address(platfo
 
 
 async def test_a_missing_permission_is_named_with_the_link_that_feishu_gives(platform: Platform) -> None:
-    platform.scopes.clear()
+    platform.scopes.remove("cardkit:card:write")
     async with open_client(platform.credentials) as client:
         with pytest.raises(Misconfigured) as caught:
             await client.create_card({"schema": "2.0"})
+    platform.scopes.add("cardkit:card:write")
 
     assert caught.value.code == 99991672
     assert "cardkit:card:write" in str(caught.value)

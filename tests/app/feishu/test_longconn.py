@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator
@@ -81,7 +83,7 @@ async def listening(
         assert not [one for one in threading.enumerate() if one.name == "feishu-long-connection"]
 
 
-async def until(condition: Any, *, seconds: float = 20) -> None:
+async def until(condition: Any, *, seconds: float = 60) -> None:
     """In a thread, so that the loop goes on."""
     await asyncio.to_thread(wait_until, condition, seconds=seconds)
 
@@ -287,7 +289,17 @@ async def test_an_app_of_the_other_platform_is_told_so(platform: Platform, caplo
     assert "LARKWISE_FEISHU_DOMAIN to feishu or lark" in caplog.text
 
 
-# ---------------------------------------------------------------- its end
+# ---------------------------------------------------------------- its beginning and its end
+
+
+def test_the_large_package_is_not_imported_before_it_is_needed() -> None:
+    code = "import sys, app.feishu.longconn; sys.exit('lark_oapi' in sys.modules)"
+
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+async def test_it_can_be_stopped_before_it_was_started(platform: Platform) -> None:
+    LongConnection(platform.credentials, Kept(), asyncio.get_running_loop(), counted=list[str]().append).stop()
 
 
 async def test_it_can_be_stopped_while_the_endpoint_stalls(platform: Platform) -> None:

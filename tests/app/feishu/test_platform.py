@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import queue
+from typing import Any
 
 import httpx
 import pytest
@@ -89,6 +91,7 @@ def test_what_is_dropped_is_not_done(platform: Platform, api: Api, question: Sen
 
 
 def test_a_chat_takes_five_messages_a_second(platform: Platform, api: Api, question: SentMessage) -> None:
+    platform.clock.stop()
     codes = [api.reply(question, "hi")[0] for _ in range(6)]
     platform.clock.advance(1)
 
@@ -97,6 +100,7 @@ def test_a_chat_takes_five_messages_a_second(platform: Platform, api: Api, quest
 
 
 def test_too_many_calls_of_an_api_are_told_when_there_is_room(platform: Platform, api: Api) -> None:
+    platform.clock.stop()
     platform.limits.api_qps = 3
     answers = [api.http.get("/bot/v3/info") for _ in range(4)]
 
@@ -167,3 +171,40 @@ def test_a_missing_permission_is_named(platform: Platform, api: Api, question: S
 
     assert answer["code"] == 99991672
     assert answer["error"]["permission_violations"][0]["subject"] == "im:message"
+
+
+def test_a_list_of_what_the_app_may_do(platform: Platform, api: Api) -> None:
+    platform.scopes.clear()
+    platform.scopes.add("im:message")
+
+    assert api("GET", "/application/v6/scopes")[1] == {"scopes": [{"scope_name": "im:message", "grant_status": 1}]}
+
+
+def test_reading_a_group_needs_a_permission_of_its_own(
+    platform: Platform, api: Api, li: User, question: SentMessage
+) -> None:
+    platform.scopes.discard("im:message.group_msg")
+    private = platform.says(li, platform.p2p(li), "hello")
+
+    assert api("GET", f"/im/v1/messages/{question.message_id}")[0] == 230027
+    assert api("GET", f"/im/v1/messages/{private.message_id}")[0] == 0
+
+
+def test_a_recalled_message_is_read_without_its_content(platform: Platform, api: Api, question: SentMessage) -> None:
+    event = platform.recalls(question)
+    item = api("GET", f"/im/v1/messages/{question.message_id}")[1]["items"][0]
+
+    assert (item["deleted"], item["body"]["content"]) == (True, "This message was recalled")
+    assert event["event"]["message_id"] == question.message_id
+
+
+def test_the_bots_own_reactions_are_told_as_an_apps(platform: Platform, api: Api, question: SentMessage) -> None:
+    told: queue.Queue[dict[str, Any]] = queue.Queue()
+    platform.on_event(told.put)
+    body = {"reaction_type": {"emoji_type": "Typing"}}
+    code, reaction = api("POST", f"/im/v1/messages/{question.message_id}/reactions", body)
+
+    event = told.get(timeout=5)
+    assert (code, event["event"]["operator_type"]) == (0, "app")
+    path = f"/im/v1/messages/{question.message_id}/reactions/{reaction['reaction_id']}"
+    assert (api("DELETE", path)[0], platform.reactions(question.message_id)) == (0, [])

@@ -79,6 +79,7 @@ def test_a_card_that_is_not_streaming_takes_no_text(platform: Platform, api: Api
 
 
 def test_a_card_takes_ten_changes_a_second(platform: Platform, api: Api) -> None:
+    platform.clock.stop()
     card_id = api.new_card()[1]
 
     assert [api.stream(card_id, "x", sequence) for sequence in range(1, 12)] == [0] * 10 + [230020]
@@ -93,6 +94,7 @@ def test_there_must_be_such_a_card_and_such_an_element(platform: Platform, api: 
     platform.clock.advance(15 * 86400)
     api.renew()
     assert api.stream(card_id, "x", 1) == 200750
+    assert platform.card(card_id).text("answer") == "…"
 
 
 def test_a_card_is_sent_once(platform: Platform, api: Api, question: SentMessage) -> None:

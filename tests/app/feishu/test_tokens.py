@@ -10,10 +10,10 @@ import pytest
 
 from app.feishu.client import open_client
 from app.feishu.errors import Misconfigured, PlatformUnavailable
+from app.feishu.patience import Patience
 from app.feishu.tokens import Token, Tokens
-from app.feishu.transport import Patience
 from tests.app.feishu.platform import Platform, Trouble
-from tests.app.feishu.virtual_time import SharedTime, VirtualTime, settled
+from tests.app.feishu.virtual_time import SharedTime, VirtualTime, settled, until
 
 BOT = "/open-apis/bot/v3/info"
 
@@ -225,9 +225,8 @@ async def test_in_the_last_half_hour_calls_do_not_wait_for_the_new_token(platfor
         await client.bot_info()
         assert len(slow.hits) <= 1
         assert all(call.status == 0 for call in slow.hits)  # not answered yet
-        while platform.calls("/tenant_access_token/")[-1].status == 0 or platform.token_calls < 2:  # noqa: ASYNC110
-            await asyncio.sleep(0.02)
-        await settled()
+        await until(lambda: slow.hits and slow.hits[0].status == 200)
+        await asyncio.sleep(0.1)
         platform.clock.advance(20 * 60)
         await client.bot_info()
 

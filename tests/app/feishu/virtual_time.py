@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import heapq
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from itertools import count
 
@@ -67,3 +67,10 @@ async def settled() -> None:
     """Whoever can go on has done so."""
     for _ in range(50):
         await asyncio.sleep(0)
+
+
+async def until(condition: Callable[[], object]) -> None:
+    """What happens in another thread has happened."""
+    async with asyncio.timeout(30):
+        while not condition():  # noqa: ASYNC110 - it is not on this event loop
+            await asyncio.sleep(0.01)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from tests.app.feishu.platform.calls import Asked, Refused, Reply, answered, invalid_field, json_reply
 from tests.app.feishu.platform.cardcheck import BadCard, CardRules
-from tests.app.feishu.platform.cards import _parsed as parsed
+from tests.app.feishu.platform.cards import parsed
 from tests.app.feishu.platform.messages import SentMessage
 from tests.app.feishu.platform.state import State
 

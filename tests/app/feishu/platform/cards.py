@@ -71,9 +71,7 @@ class Cards:
             raise Refused(200740, "ErrMsg: card entity does not exist;")
         if self._clock.now() - card.created_at > LIFE_S:
             raise Refused(200750, "ErrMsg: card entity has expired;")
-        if card.streaming and self._clock.now() - card.streaming_since >= STREAMING_S:
-            card.streaming, card.closed_by_time = False, True
-        return card
+        return self._ticked(card)
 
     def sendable(self, card_id: str) -> Card:
         """
@@ -110,7 +108,7 @@ class Cards:
         self._note(card, what, body, (element_id, text))
 
     def settings(self, card_id: str, body: Mapping[str, Any]) -> None:
-        change = _parsed(body.get("settings"), "settings")
+        change = parsed(body.get("settings"), "settings")
         card = self.get(card_id)
         what = f"settings {change}"
         if self._is_done(card, what, body):
@@ -127,7 +125,7 @@ class Cards:
         given = body.get("card")
         if not isinstance(given, dict) or given.get("type") != "card_json":
             raise invalid_field("card")
-        data = _parsed(given.get("data"), "card.data")
+        data = parsed(given.get("data"), "card.data")
         card = self.get(card_id)
         what = f"replace {data}"
         if self._is_done(card, what, body):
@@ -142,7 +140,13 @@ class Cards:
         self._set_streaming(card, bool((data.get("config") or {}).get("streaming_mode")))
 
     def snapshot(self, card_id: str) -> Card:
-        return copy.deepcopy(self.get(card_id))
+        """A copy, also of one that has expired."""
+        return copy.deepcopy(self._ticked(self._all[card_id]))
+
+    def _ticked(self, card: Card) -> Card:
+        if card.streaming and self._clock.now() - card.streaming_since >= STREAMING_S:
+            card.streaming, card.closed_by_time = False, True
+        return card
 
     def _check(self, data: Json) -> None:
         try:
@@ -185,7 +189,7 @@ class Cards:
         card.history.append((operation, card.sequence, copy.deepcopy(payload)))
 
 
-def _parsed(text: Any, name: str) -> Json:
+def parsed(text: Any, name: str) -> Json:
     try:
         found = json.loads(text)
     except (TypeError, ValueError):

@@ -62,7 +62,7 @@ class State:
     def shown(self, message: SentMessage) -> SentMessage:
         """A copy of it for a test, with what its card shows."""
         if message.card_id:
-            return snapshot(message, self.cards.get(message.card_id).json)
+            return snapshot(message, self.cards.snapshot(message.card_id).json)
         return snapshot(message, message.content if message.msg_type == "interactive" else None)
 
 
