@@ -12,7 +12,7 @@ from app.feishu.commands import STOP, Commands, command_of
 from app.feishu.content import Said, mentions_of, said
 from app.feishu.conversation import Conversations
 from app.feishu.delivery import CannotTell, Deliverer, Numbers
-from app.feishu.errors import ChatClosed, ContentRefused, MessageGone, PlatformUnavailable
+from app.feishu.errors import CallFailed, ChatClosed, ContentRefused, MessageGone, PlatformUnavailable
 from app.feishu.events import MessageReceived
 from app.feishu.inbox import Inbox, Item
 from app.feishu.offers import Offers

@@ -49,7 +49,7 @@ def _sources(
     sources: list[Source], citations: list[Citation], collection: str, language: Language, link_of: LinkOf
 ) -> tuple[SourceShown, ...]:
     """Those that are cited; where none is, all, since they are the nearest that there is."""
-    cited = {one["source_id"] for one in citations}
+    cited = {one["source_id"] for one in citations if one["supported"]}
     return tuple(
         SourceShown(
             marker=f"[{number}]",

@@ -11,6 +11,7 @@ from ingest.loaders import ocr
 from tests.app.feishu.chats import QUESTION, Room, shown, values
 from tests.app.feishu.platform import Trouble
 from tests.app.servers import wait_until
+from tests.fake_openai import Words
 
 MIB = 1024 * 1024
 
@@ -36,10 +37,8 @@ def test_a_question_in_an_image_is_read_and_answered(room: Room) -> None:
 @needs_ocr
 def test_an_image_in_rich_text_is_read_with_the_text_around_it(room: Room) -> None:
     key = room.platform.image_key(picture("Within how many days can a card be returned?"))
-    content = {
-        "title": "",
-        "content": [[{"tag": "text", "text": "Please answer this:"}], [{"tag": "img", "image_key": key}]],
-    }
+    words, image = {"tag": "text", "text": "Please answer this:"}, {"tag": "img", "image_key": key}
+    content = {"title": "", "content": [[words], [image]]}
     message = room.platform.says(room.li, room.chat, content=content, msg_type="post")
     room.deliver(room.platform.event_of(message))
     said = shown(room.reply_to(message))
@@ -75,13 +74,9 @@ def test_a_file_goes_into_the_chats_collection_after_somebody_has_said_yes(room:
     assert [one["action"] for one in values(offer)] == ["ingest", "decline"]
     assert room.service.services.collections.open("notes").count() == 0
     assert room.click(offer, "ingest").status == 200
-    wait_until(
-        lambda: (
-            "is in the collection" in shown(room.platform.message(offer.message_id))
-            or "已加入" in shown(room.platform.message(offer.message_id))
-        )
-    )
+    wait_until(lambda: "已加入" in shown(room.platform.message(offer.message_id)))
     assert room.service.services.collections.open("notes").count() == 1
+    room.model.replies[:] = [Words(("The garage closes ", "at 22:30 on weekdays."))]
     assert "parking" in shown(room.ask("At what time does the garage close on weekdays?"))
 
 
@@ -117,19 +112,14 @@ def test_a_damaged_file_is_said_to_be_so_after_the_click(room: Room) -> None:
     room.deliver(room.platform.event_of(file))
     offer = room.reply_to(file)
     room.click(offer, "ingest")
-    wait_until(
-        lambda: (
-            "broken.docx" in (said := shown(room.platform.message(offer.message_id)))
-            and ("could not be added" in said or "没能加入" in said)
-        )
-    )
+    wait_until(lambda: "没能加入" in shown(room.platform.message(offer.message_id)))
 
 
 def test_a_file_that_is_gone_is_asked_for_again(room: Room) -> None:
     file = room.platform.file(room.li, room.chat, "gone.md", b"# Gone\n")
-    room.platform.fail("/resources/", times=9, with_=Trouble.error(234008, "The app is not the resource sender"))
+    room.platform.fail("/resources/", with_=Trouble.error(234008, "The app is not the resource sender"))
     room.deliver(room.platform.event_of(file))
-    room.reply_to(file)
+    assert "重新发送" in shown(room.reply_to(file))
 
 
 def test_forwarded_messages_are_read_as_text(room: Room) -> None:
