@@ -79,6 +79,7 @@ def create_app(settings: Settings, *, services: Services | None = None, failed: 
     )
     app.state.services = services
     app.state.feishu = None
+    app.state.feishu_is_expected = bool(settings.feishu_app_id) and settings.feishu_transport == "webhook"
     app.state.specs = chain_specs(settings)
     app.state.metrics = metrics
     app.state.draining = draining

@@ -63,7 +63,7 @@ async def _open(
         if feishu:
             await feishu.meet()
             # events are kept from now on; they are answered when the model is there
-            app.state.feishu = feishu.door
+            app.state.feishu = feishu.door()
             await closing.enter_async_context(feishu.listening())
         services = await closing.enter_async_context(shared_services(settings, observer=observer))
         await closing.enter_async_context(supervising(services, is_over=lambda: app.state.draining.has_begun))

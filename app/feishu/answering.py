@@ -12,6 +12,7 @@ from langchain_core.runnables.utils import AddableDict
 
 from app.database import AnswerRow, Database
 from app.feishu.inbox import Item, changed
+from app.finishing import unbroken
 from app.services import Services
 from app.streaming import until
 from chains.answers import Turn
@@ -58,6 +59,7 @@ async def answer(
     return dict(output) | {"collection": asked.collection, "stopped": stop.is_set()}
 
 
+@unbroken
 async def keep(
     database: Database, item: Item, question: str, output: dict[str, Any], *, of: Item | None = None
 ) -> tuple[Item, Item]:

@@ -19,6 +19,7 @@ from app.feishu.live import LiveCard, live
 from app.feishu.showing import LinkOf, shown_answer
 from app.feishu.texts import say
 from app.feishu.wire import Content
+from app.finishing import to_the_end
 from app.services import Services
 from chains.errors import ChainError
 from chains.language import Language, language_of
@@ -161,7 +162,7 @@ class Asking:
         return item
 
     async def _outputs(self, answer_ids: tuple[str, ...]) -> list[dict[str, Any]]:
-        rows = [await self._services.database.answer(one) for one in answer_ids]
+        rows = [await to_the_end(self._services.database.answer(one)) for one in answer_ids]
         return [row.output for row in rows if row is not None]
 
     async def _shown(self, item: Item, answer_ids: list[str]) -> list[AnswerShown]:

@@ -72,7 +72,8 @@ def _named(text: str, mentions: Sequence[Mention], me: str) -> str:
     # the longest first: @_user_1 is the beginning of @_user_10
     for key in sorted(names, key=len, reverse=True):
         text = text.replace(key, names[key])
-    text = text.replace("@_all", "")
+    # halves of characters cannot be kept, and neither can NUL everywhere
+    text = text.replace("@_all", "").replace("\0", "").encode(errors="replace").decode()
     return "\n".join(_BLANKS.sub(" ", line).strip() for line in text.splitlines()).strip()
 
 

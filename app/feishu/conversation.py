@@ -10,6 +10,7 @@ from sqlalchemy.dialects import postgresql, sqlite
 from app.database import AnswerRow, Database
 from app.feishu.inbox import Item
 from app.feishu.tables import ChatRow, InboxRow, SessionLeaseRow
+from app.finishing import unbroken
 from chains.answers import Turn
 from chains.language import Language, language_of
 
@@ -25,6 +26,7 @@ class Conversations:
     def __init__(self, database: Database) -> None:
         self._database = database
 
+    @unbroken
     async def history(self, item: Item) -> list[Turn]:
         """The turns before the item's, the oldest first."""
         async with self._database.session() as session:
@@ -38,24 +40,28 @@ class Conversations:
         known = [(row.question, answers.get(row.answers[-1])) for row in reversed(rows)]
         return [{"question": asked, "answer": str(answer.output["answer"])} for asked, answer in known if answer]
 
+    @unbroken
     async def last_answer(self, item: Item) -> AnswerRow | None:
         """The newest of the conversation."""
         async with self._database.session() as session:
             rows = [row for row in await session.scalars(await self._asked_before(item)) if row.answers]
             return await session.get(AnswerRow, rows[0].answers[-1]) if rows else None
 
+    @unbroken
     async def forget(self, item: Item) -> None:
         """From here on nothing before the item is history."""
         statement = update(SessionLeaseRow).where(SessionLeaseRow.key == item.session).values(forgotten_until=item.id)
         async with self._database.session.begin() as session:
             await session.execute(statement)
 
+    @unbroken
     async def collection(self, chat_id: str) -> str:
         """Which one the chat asks."""
         async with self._database.session() as session:
             row = await session.get(ChatRow, chat_id)
             return row.collection if row else DEFAULT
 
+    @unbroken
     async def language(self, chat_id: str) -> Language | None:
         """Of the last question there; None where there is none yet."""
         query = (
@@ -68,6 +74,7 @@ class Conversations:
             question = await session.scalar(query)
         return language_of(question) if question else None
 
+    @unbroken
     async def choose(self, chat_id: str, collection: str) -> None:
         values = {"chat_id": chat_id, "collection": collection}
         async with self._database.session.begin() as session:

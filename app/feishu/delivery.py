@@ -150,25 +150,33 @@ class Deliverer:
     async def _own_reply(self, item: Item) -> str | None:
         """
         Raises:
-            CannotTell: the chat cannot be read, for another reason than that nothing can be done now.
+            CannotTell: the chat cannot be read, or it holds several messages that may be it.
         """
         thread = str(item.event.get("thread_id") or "")
-        since = item.created_ms // 1000 - _LOOK_BACK_S
+        found = []
         try:
             async for message in self.client.messages(
                 thread or item.chat_id,
                 kind="thread" if thread else "chat",
-                since_s=since,
+                since_s=item.created_ms // 1000 - _LOOK_BACK_S,
                 until_s=int(self._now()) + _LOOK_BACK_S,
             ):
                 is_mine = message.sender_type == "app" and message.sender_id == self.client.credentials.app_id
-                if is_mine and message.parent_id == item.message_id and not message.deleted:
-                    return message.message_id
+                # in a thread every message hangs on the first one
+                is_it = message.parent_id == item.message_id or bool(thread and self._may_be(item, message.created_ms))
+                if is_mine and is_it and not message.deleted and await self._inbox.of_reply(message.message_id) is None:
+                    found.append(message.message_id)
         except (PlatformUnavailable, MessageGone):
             raise
         except CallFailed as error:
             raise CannotTell(str(error)) from error
-        return None
+        if len(found) > 1:
+            raise CannotTell("there are several messages of mine that may be the answer")
+        return found[0] if found else None
+
+    def _may_be(self, item: Item, created_ms: int) -> bool:
+        """By its time, and the two clocks may differ a little."""
+        return created_ms / 1000 >= (item.sending_at or 0) - _LOOK_BACK_S
 
 
 def uuid_of(item: Item, part: str) -> str:

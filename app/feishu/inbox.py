@@ -19,6 +19,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 from app.database import Database
 from app.feishu.errors import InboxUnavailable
 from app.feishu.tables import InboxRow, SessionLeaseRow
+from app.finishing import all_finished, unbroken
 
 logger = logging.getLogger(__name__)
 KEPT = timedelta(days=30)
@@ -120,6 +121,7 @@ class Inbox:
         for listener in self._listeners:
             listener()
 
+    @unbroken
     async def _insert(self, arrivals: Sequence[Arrival]) -> set[str]:
         """The event ids of those that are new."""
         now = datetime.now(UTC)
@@ -131,11 +133,13 @@ class Inbox:
             await session.execute(_insert_new(session, SessionLeaseRow), sessions)
         return new
 
+    @unbroken
     async def knows(self, event_id: str) -> bool:
         """Whether it has come before."""
         async with self._database.session() as session:
             return await session.scalar(select(InboxRow.id).where(InboxRow.event_id == event_id)) is not None
 
+    @unbroken
     async def waiting_sessions(self) -> list[str]:
         """Conversations in which something is due, the oldest first."""
         query = (
@@ -147,6 +151,7 @@ class Inbox:
         async with self._database.session() as session:
             return list(await session.scalars(query))
 
+    @unbroken
     async def unbegun(self, key: str) -> list[Item]:
         """The messages of a session that nothing was done about yet, in the order in which people wrote."""
         query = (
@@ -158,6 +163,7 @@ class Inbox:
         async with self._database.session() as session:
             return [_item(row) for row in await session.scalars(query)]
 
+    @unbroken
     async def is_clicked(self, target: Item, *, besides: str) -> bool:
         """Whether another answer to the target is asked for already, by another event."""
         query = (
@@ -169,12 +175,22 @@ class Inbox:
         async with self._database.session() as session:
             return await session.scalar(query) is not None
 
+    @unbroken
     async def put_off(self, key: str, due_at: float) -> None:
         """Nothing of this session is done before then; what comes first in it comes first then, too."""
         statement = update(InboxRow).where(InboxRow.session == key, InboxRow.state.in_(OPEN)).values(due_at=due_at)
         async with self._database.session.begin() as session:
             await session.execute(statement)
 
+    @unbroken
+    async def next_of_all(self) -> Item | None:
+        """The oldest that has not ended."""
+        query = select(InboxRow).where(InboxRow.state.in_(OPEN)).order_by(InboxRow.id).limit(1)
+        async with self._database.session() as session:
+            row = await session.scalar(query)
+            return _item(row) if row else None
+
+    @unbroken
     async def next_in(self, key: str) -> Item | None:
         """The first of a session that has not ended."""
         query = (
@@ -187,15 +203,18 @@ class Inbox:
             row = await session.scalar(query)
             return _item(row) if row else None
 
+    @unbroken
     async def get(self, item_id: int) -> Item | None:
         async with self._database.session() as session:
             row = await session.get(InboxRow, item_id)
             return _item(row) if row else None
 
+    @unbroken
     async def of_message(self, message_id: str) -> Item | None:
         """What somebody's message has become."""
         return await self._first(InboxRow.message_id == message_id)
 
+    @unbroken
     async def of_reply(self, reply_id: str) -> Item | None:
         """What the bot's own message answers."""
         return await self._first(InboxRow.reply_id == reply_id)
@@ -205,11 +224,13 @@ class Inbox:
             row = await session.scalar(select(InboxRow).where(condition).limit(1))
             return _item(row) if row else None
 
+    @unbroken
     async def change(self, item: Item, **values: Any) -> Item:
         """The item as it is afterwards; on the disk when this returns."""
         async with self._database.session.begin() as session:
             return await changed(session, item.id, **values)
 
+    @unbroken
     async def begin_attempt(self, item: Item, card_of: Item | None = None) -> tuple[Item, int]:
         """
         Count an attempt, and set numbers aside for the changes of a card: of the item's own, or of `card_of`.
@@ -226,6 +247,7 @@ class Inbox:
             last = (await session.scalars(numbers)).one()
             return await changed(session, item.id, attempts=InboxRow.attempts + 1), last - _NUMBERS
 
+    @unbroken
     async def forget_old(self) -> None:
         """What ended long ago."""
         async with self._database.session.begin() as session:
@@ -235,6 +257,7 @@ class Inbox:
 
     # sessions
 
+    @unbroken
     async def claim(self, key: str, owner: str, lease_s: float) -> bool:
         """Whether the session is now the owner's: it was nobody's, or its owner has not been heard of."""
         now = time.time()
@@ -250,12 +273,14 @@ class Inbox:
         async with self._database.session.begin() as session:
             return await session.scalar(statement) is not None
 
+    @unbroken
     async def is_leased(self, key: str, owner: str) -> bool:
         """Whether it is another one's than the owner's."""
         async with self._database.session() as session:
             row = await session.get(SessionLeaseRow, key)
         return row is not None and row.owner not in (None, owner) and row.lease_until >= time.time()
 
+    @unbroken
     async def renew(self, owner: str, lease_s: float) -> set[str]:
         """The sessions that are the owner's, all of them for another while."""
         statement = (
@@ -267,6 +292,7 @@ class Inbox:
         async with self._database.session.begin() as session:
             return set(await session.scalars(statement))
 
+    @unbroken
     async def release(self, key: str, owner: str) -> None:
         statement = (
             update(SessionLeaseRow)
@@ -298,6 +324,7 @@ async def open_inbox(database: Database) -> AsyncIterator[Inbox]:
     finally:
         keeping.cancel()
         await asyncio.gather(keeping, return_exceptions=True)
+        await all_finished()
 
 
 def _first_line(error: Exception) -> str:

@@ -73,7 +73,8 @@ class LiveCard:
 
     async def _pause(self) -> None:
         with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(self._is_over.wait(), _EVERY_S)
+            async with asyncio.timeout(_EVERY_S):
+                await self._is_over.wait()
 
     async def _open(self) -> None:
         card = streaming_card(self._language, self._question)

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 @dataclass(frozen=True, slots=True)
 class Permission:
     """
-    One of `scopes` is enough, as Feishu documents it; the first is the narrowest, and the one to ask for.
+    One of `scopes` is enough, as Feishu documents it; the first is the one to ask for.
 
     `without` says what does not work; `is_optional` where larkwise answers in chats all the same.
     """
@@ -61,7 +61,7 @@ PERMISSIONS = (
         is_optional=True,
     ),
     Permission(
-        ("drive:drive:readonly", "drive:drive", "drive:file:download"),
+        ("drive:file:download", "drive:drive:readonly", "drive:drive"),
         "`larkwise ingest feishu` cannot download files",
         is_optional=True,
     ),

@@ -80,9 +80,8 @@ class Feishu:
         self.counted = counted
         self.reception = Reception(inbox, database, lambda: self._me)
 
-    @property
     def door(self) -> FeishuDoor | None:
-        """The webhook's; where events come over a connection of ours there is none."""
+        """The webhook's, to be asked for once; where events come over a connection of ours there is none."""
         if self._settings.feishu_transport != "webhook":
             return None
         keys = Keys(

@@ -66,7 +66,9 @@ class Sessions:
                 with _trouble_told():
                     await self._take_up()
                 with contextlib.suppress(TimeoutError):
-                    await asyncio.wait_for(self._news.wait(), self._pace.poll_s)
+                    # not wait_for: before Python 3.12 it may lose a cancellation
+                    async with asyncio.timeout(self._pace.poll_s):
+                        await self._news.wait()
                 await asyncio.sleep(_TOGETHER_S)
         finally:
             tasks = [renewing, *self._tasks.values()]

@@ -45,7 +45,8 @@ async def webhook(request: Request) -> Response:
     """For Feishu alone: encrypted, signed. It is answered when the event is kept, before anything is done about it."""
     door: FeishuDoor | None = getattr(request.app.state, "feishu", None)
     if door is None:
-        return _NOT_CONFIGURED.response(request.scope)
+        is_coming = getattr(request.app.state, "feishu_is_expected", False)
+        return (_UNAVAILABLE if is_coming else _NOT_CONFIGURED).response(request.scope)
     try:
         body = await _body(request)
     except _TooLarge:

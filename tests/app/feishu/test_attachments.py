@@ -77,7 +77,7 @@ def test_a_file_goes_into_the_chats_collection_after_somebody_has_said_yes(room:
     wait_until(lambda: "已加入" in shown(room.platform.message(offer.message_id)))
     assert room.service.services.collections.open("notes").count() == 1
     room.model.replies[:] = [Words(("The garage closes ", "at 22:30 on weekdays."))]
-    assert "parking" in shown(room.ask("At what time does the garage close on weekdays?"))
+    assert "Parking" in shown(room.ask("At what time does the garage close on weekdays?"))
 
 
 def test_a_file_that_is_not_wanted_does_not_go_in_and_the_first_decision_counts(room: Room) -> None:

@@ -73,9 +73,7 @@ def seen(platform: Platform) -> None:
 
 
 async def findings(platform: Platform, **given: Any) -> dict[str, Finding]:
-    found = await check(settings_for(platform, **given), patience=QUICK)
-    # two kinds of calls need the same narrowest permission
-    return {one.what: one for one in reversed(found)}
+    return {one.what: one for one in await check(settings_for(platform, **given), patience=QUICK)}
 
 
 def statuses(found: dict[str, Finding]) -> set[str]:
@@ -160,12 +158,9 @@ async def test_each_permission_that_is_missing_is_named_with_what_does_not_work(
     seen(platform)
     platform.scopes.difference_update(permission.scopes)
 
-    found = {
-        one.what: one for one in await check(settings_for(platform), patience=QUICK) if one.detail == permission.without
-    }
+    missing = (await findings(platform))[f"permission {permission.scopes[0]}"]
 
-    (missing,) = found.values()
-    assert missing.what == f"permission {permission.scopes[0]}"
+    assert missing.detail == permission.without
     assert missing.status == ("not granted" if permission.is_optional else "missing")
     assert f"/auth?q={permission.scopes[0]}&" in missing.todo
 

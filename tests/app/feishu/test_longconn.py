@@ -219,6 +219,18 @@ async def test_a_closed_connection_is_opened_again(platform: Platform, event: di
         assert running.connection.is_connected
 
 
+async def test_connections_that_have_ended_leave_nothing_behind(platform: Platform) -> None:
+    def left() -> int:
+        return sum(one.__name__ == "_start_clear_cron" for one in _coroutines(running.connection))
+
+    async with listening(platform) as running:
+        for times in range(2, 6):
+            await asyncio.to_thread(platform.ws.close_all)
+            await until(lambda times=times: platform.ws.endpoint_calls == times and running.connection.is_connected)
+
+        assert left() == 1
+
+
 async def test_a_silent_connection_is_opened_again(platform: Platform, event: dict[str, Any]) -> None:
     async with listening(platform, silence_s=0.5):
         await asyncio.to_thread(platform.ws.go_silent)
@@ -247,6 +259,7 @@ async def test_an_endpoint_in_trouble_is_asked_again(
         assert len(platform.calls(ENDPOINT)) == 3
 
     assert "next try in" in caplog.text
+    assert "Traceback" not in caplog.text
     assert platform.app_secret not in caplog.text
 
 
@@ -351,11 +364,19 @@ async def test_nothing_of_what_people_write_is_logged(
             await asyncio.to_thread(platform.ws.close_all)
 
     logged = caplog.text + "".join(capfd.readouterr())
-    ours = [one for one in caplog.records if one.name.startswith(("app.", "Lark", "httpx", "httpcore"))]
+    clients = ("app.", "Lark", "httpx", "httpcore", "websockets.client")  # the platform is in this process too
+    ours = [one for one in caplog.records if one.name.startswith(clients)]
     assert ours
     for secret in ("a word of mine", platform.app_secret, "access_key"):
         assert not [one for one in ours if secret in one.getMessage()], secret
     assert "[Lark]" not in logged
+    assert not logging.getLogger("Lark").handlers
+
+
+def _coroutines(connection: LongConnection) -> list[Any]:
+    """What is running on its loop."""
+    assert connection._started is not None
+    return [task.get_coro() for task in asyncio.all_tasks(connection._started[1])]
 
 
 def _is_heard(platform: Platform, event: dict[str, Any]) -> bool:
