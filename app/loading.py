@@ -61,9 +61,9 @@ async def _open(
         warn_of_open_doors(settings)
         feishu = await closing.enter_async_context(open_feishu(settings, app.state.metrics.feishu))
         if feishu:
-            await feishu.meet()
             # events are kept from now on; they are answered when the model is there
             app.state.feishu = feishu.door()
+            await feishu.meet()
             await closing.enter_async_context(feishu.listening())
         services = await closing.enter_async_context(shared_services(settings, observer=observer))
         await closing.enter_async_context(supervising(services, is_over=lambda: app.state.draining.has_begun))

@@ -34,6 +34,8 @@ from ingest.errors import IngestError
 
 logger = logging.getLogger(__name__)
 _AGAIN_S = 10.0
+_PATIENCE_S = 10.0
+"""The start waits no longer for Feishu."""
 
 
 def check_feishu(settings: Settings) -> None:
@@ -99,10 +101,11 @@ class Feishu:
             SettingsError: Feishu does not know the app, or not with this secret.
         """
         try:
-            self._me = (await self._client.bot_info()).open_id
+            async with asyncio.timeout(_PATIENCE_S):
+                self._me = (await self._client.bot_info()).open_id
         except Misconfigured as error:
             raise SettingsError(str(error)) from error
-        except CallFailed as error:
+        except (CallFailed, TimeoutError) as error:
             logger.warning("Feishu cannot be asked now (%s): events are kept, and answered when it can", error)
 
     @asynccontextmanager
