@@ -86,7 +86,7 @@ class Files:
             await asyncio.to_thread(_write, folder, file_name(called), file.data)
             taken = [{"name": called, "size": len(file.data)}]
             await jobs.add(job_id, collection=collection, caller=caller, files=taken, labels={})
-        while not (job := await jobs.get(job_id)).has_ended:
+        while not (job := await jobs.get(job_id)).has_ended:  # noqa: ASYNC110 - what it waits for is in the database
             await asyncio.sleep(_POLL_S)
         return job
 

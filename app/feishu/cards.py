@@ -5,13 +5,14 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 from app.feishu.markup import answer_markup, link, literal, shortened
 from app.feishu.texts import say
 from chains.language import Language
 
 Card: TypeAlias = dict[str, Any]
+Title: TypeAlias = Literal["title", "file_title"]
 ANSWER = "answer"
 """The id of the element that an answer is streamed into."""
 MAX_CARD_BYTES = 28_000
@@ -83,9 +84,9 @@ def size(card: Card) -> int:
     return len(json.dumps(card, ensure_ascii=False).encode())
 
 
-def note_card(language: Language, text: str) -> Card:
+def note_card(language: Language, text: str, *, title: Title = "title") -> Card:
     """A card that only says something."""
-    return _card(language, [_markdown(literal(text), element_id=ANSWER)])
+    return _card(language, [_markdown(literal(text), element_id=ANSWER)], title=title)
 
 
 def offer_card(language: Language, name: str, collection: str, turn: str) -> Card:
@@ -99,6 +100,7 @@ def offer_card(language: Language, name: str, collection: str, turn: str) -> Car
                 _button(say("file_no", language), "default", {"action": "decline", "turn": turn}),
             ),
         ],
+        title="file_title",
     )
 
 
@@ -172,11 +174,12 @@ def _card(
     *,
     config: Mapping[str, Any] | None = None,
     template: str = "blue",
+    title: Title = "title",
 ) -> Card:
     return {
         "schema": "2.0",
         "config": {"update_multi": True, "width_mode": "fill", **(config or {})},
-        "header": {"title": {"tag": "plain_text", "content": say("title", language)}, "template": template},
+        "header": {"title": {"tag": "plain_text", "content": say(title, language)}, "template": template},
         "body": {"elements": elements},
     }
 

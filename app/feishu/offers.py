@@ -99,7 +99,7 @@ class Offers:
         return say("file_done", language, file.name, collection)
 
     async def _show(self, offer: Item, language: Language, text: str) -> None:
-        card = note_card(language, text)
+        card = note_card(language, text, title="file_title")
         await self._deliverer.client.patch_card(str(offer.reply_id), card, chat_id=offer.chat_id)
 
     def _too_large(self, name: str, language: Language) -> str:

@@ -8,6 +8,7 @@ from chains.language import Language
 
 Key: TypeAlias = Literal[
     "title",
+    "file_title",
     "question",
     "answer",
     "sources",
@@ -65,6 +66,7 @@ Key: TypeAlias = Literal[
 
 _TEXTS: dict[Key, dict[Language, str]] = {
     "title": {"zh": "🤖 AI助手回答", "en": "🤖 AI assistant's answer"},
+    "file_title": {"zh": "📎 知识库", "en": "📎 Knowledge base"},
     "question": {"zh": "您的问题:", "en": "Your question:"},
     "answer": {"zh": "AI回答:", "en": "Answer:"},
     "sources": {"zh": "来源（{}）", "en": "Sources ({})"},

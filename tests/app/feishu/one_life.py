@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import os
+import re
 import signal
 import uuid
 from collections.abc import AsyncIterator, Callable
@@ -120,7 +121,7 @@ async def _answer(values: AsyncIterator[dict[str, Any]]) -> AsyncIterator[Addabl
     """A few words, slowly enough to be seen."""
     async for value in values:
         yield AddableDict(answer_id=uuid.uuid4().hex, standalone_question=value["question"], sources=[])
-        for word in ("You ", "asked: ", str(value["question"])):
+        for word in re.findall(r"\S+\s*", f"You asked: {value['question']}"):
             await asyncio.sleep(0.02)
             yield AddableDict(answer=word)
         yield AddableDict(citations=[], confidence=0.5, refused=False, mode="generated", signals={})

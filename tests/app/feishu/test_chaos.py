@@ -86,7 +86,11 @@ def questions(platform: Platform) -> list[tuple[User, Chat, list[SentMessage]]]:
     for number in range(PEOPLE):
         person = platform.user(f"Person {number}")
         chat = platform.p2p(person)
-        asked.append((person, chat, [platform.says(person, chat, f"{QUESTION} ({n})") for n in range(QUESTIONS)]))
+        written = []
+        for question in range(QUESTIONS):
+            platform.clock.advance(0.002)
+            written.append(platform.says(person, chat, f"{QUESTION} ({question})"))
+        asked.append((person, chat, written))
     return asked
 
 
@@ -174,7 +178,7 @@ async def test_every_message_gets_one_answer_in_order_whatever_happens(
 
 def overtaken(replies: list[SentMessage], written: list[str], taken: dict[str, float]) -> list[str]:
     """
-    Messages that were taken before the answer to another one was begun, and written before that one, but answered later.
+    Messages that were taken before the answer to a later one was begun, and were answered after it.
 
     An answer is begun after the one before it in the chat was sent.
     """

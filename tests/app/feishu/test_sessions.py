@@ -1,0 +1,96 @@
+"""Several processes share one inbox: each conversation is worked on by one of them."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+import pytest
+
+from app.feishu.sessions import Sessions, working
+from tests.app.feishu.chats import is_final, shown
+from tests.app.feishu.one_life import QUICK, Life, Living, idle, opened, url_in
+from tests.app.feishu.platform import Platform, SentMessage
+
+
+@pytest.fixture
+def life(platform: Platform, tmp_path: Path) -> Life:
+    return Life(url_in(tmp_path), platform.credentials, platform.bot_open_id)
+
+
+@pytest.fixture
+async def first(life: Life) -> AsyncIterator[Living]:
+    async for living in opened(life):
+        yield living
+
+
+@pytest.fixture
+async def second(life: Life) -> AsyncIterator[Living]:
+    async for living in opened(life):
+        yield living
+
+
+async def asked(platform: Platform, living: Living, text: str, person: str) -> SentMessage:
+    li = platform.user(person)
+    message = platform.says(li, platform.p2p(li), text)
+    await living.reception.receive(platform.event_of(message))
+    return message
+
+
+async def test_two_processes_answer_each_message_once(platform: Platform, first: Living, second: Living) -> None:
+    messages = [
+        await asked(platform, living, f"Question {number}?", f"Person {number}")
+        for number in range(12)
+        for living in [(first, second)[number % 2]]
+    ]
+    async with (
+        working(Sessions(first.bot, first.inbox, QUICK)),
+        working(Sessions(second.bot, second.inbox, QUICK)),
+    ):
+        await idle(first.inbox)
+    assert sorted(one.parent_id for one in platform.sent()) == sorted(one.message_id for one in messages)
+    assert all(map(is_final, platform.sent()))
+
+
+async def test_stop_is_done_by_the_process_that_writes_the_answer(
+    platform: Platform, first: Living, second: Living
+) -> None:
+    li = platform.user("Li")
+    chat = platform.p2p(li)
+    question = platform.says(li, chat, "tell me something long " + "and so on " * 200)
+    await first.reception.receive(platform.event_of(question))
+    async with working(Sessions(first.bot, first.inbox, QUICK)):
+        while not platform.sent(chat.chat_id):  # noqa: ASYNC110 - what it waits for is at the platform
+            await asyncio.sleep(0.01)
+        async with working(Sessions(second.bot, second.inbox, QUICK)):
+            stop = platform.says(li, chat, "/stop")
+            await second.reception.receive(platform.event_of(stop))
+            await idle(first.inbox)
+    said = {one.parent_id: shown(one) for one in platform.sent(chat.chat_id)}
+    assert "(stopped)" in said[question.message_id]
+    assert "Stopped" in said[stop.message_id]
+
+
+async def test_a_conversation_whose_process_is_gone_is_taken_over_when_its_lease_ends(
+    platform: Platform, first: Living, second: Living
+) -> None:
+    message = await asked(platform, first, "How long?", "Li")
+    assert await first.inbox.claim(message.chat_id, "a process that is gone", 0.3)
+    async with working(Sessions(second.bot, second.inbox, QUICK)):
+        await idle(second.inbox)
+    assert len(platform.sent()) == 1
+
+
+async def test_a_process_that_ends_leaves_its_conversations_to_others_at_once(
+    platform: Platform, first: Living, second: Living
+) -> None:
+    message = await asked(platform, first, "long " * 300, "Li")
+    async with working(Sessions(first.bot, first.inbox, QUICK)):
+        while not platform.sent():  # noqa: ASYNC110 - what it waits for is at the platform
+            await asyncio.sleep(0.01)
+    assert not await second.inbox.is_leased(message.chat_id, "anybody")
+    async with working(Sessions(second.bot, second.inbox, QUICK)):
+        await idle(second.inbox)
+    [reply] = platform.sent()
+    assert is_final(reply)
