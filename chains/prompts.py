@@ -107,10 +107,13 @@ _REWRITING_EXAMPLES: dict[Language, list[tuple[str, str, str, str]]] = {
 
 
 _REWORDING: dict[Language, str] = {
-    "zh": "把下面的问题换一种说法：意思不变，名称和数字照抄，尽量用别的词。只写一行问题，不要回答。\n\n问题：{question}\n换一种说法：",
+    "zh": (
+        "把下面的问题换一种说法：意思不变，名称和数字照抄，尽量用别的词。只写一行问题，不要回答。\n\n"
+        "问题：{question}\n换一种说法："
+    ),
     "en": (
-        "Ask the following question in other words: the same meaning, names and numbers copied, other words where there "
-        "are any. Write one line, the question; do not answer it.\n\nQuestion: {question}\nIn other words:"
+        "Ask the following question in other words: the same meaning, names and numbers copied, other words where "
+        "there are any. Write one line, the question; do not answer it.\n\nQuestion: {question}\nIn other words:"
     ),
 }
 

@@ -48,7 +48,7 @@ def telling_words(question: str) -> str:
 
 def _checked(said: str, question: str) -> str:
     """What the model said, where it is a question of about this length that has lost no name and no number."""
-    line = said.strip().strip("\"“”「」")
+    line = said.strip().strip('"“”「」')
     keeps_names = set(_names(question)) <= set(_names(line))
     is_other = line and line != question and len(line) <= _LONGER * len(question) + 20
     if is_other and keeps_names and language_of(line) == language_of(question):
