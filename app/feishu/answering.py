@@ -67,6 +67,9 @@ async def keep(
     The item is answered, and so is `of`, whose answer is a new one by the item's click; both as they are now.
 
     All of it is kept, or nothing: an answer that was made and not kept is made again.
+
+    Raises:
+        TakenOver: nothing is kept, since somebody else has begun.
     """
     target = of or item
     row = AnswerRow(
@@ -76,8 +79,8 @@ async def keep(
     async with database.session.begin() as session:
         session.add(row)
         await session.flush()
-        answered = await changed(session, target.id, question=question, answers=answers)
         if of is None:
-            answered = await changed(session, item.id, state="answered")
+            answered = await changed(session, item, question=question, answers=answers, state="answered")
             return answered, answered
-        return await changed(session, item.id, state="answered", answers=[row.id]), answered
+        answered = await changed(session, target, question=question, answers=answers)
+        return await changed(session, item, state="answered", answers=[row.id]), answered

@@ -129,6 +129,16 @@ class Asking:
                 str(target.message_id), Content.text(failed), uuid=uuid, chat_id=target.chat_id
             )
 
+    async def restore(self, target: Item, numbers: Numbers) -> None:
+        """
+        The card shows the answers that there are.
+
+        Raises:
+            CallFailed: it cannot be changed (now).
+        """
+        shown = (await self._shown(target, list(target.answers)))[-1]
+        await self._deliverer.replace(target, answer_card(shown), numbers)
+
     async def tell(self, item: Item, language: Language, text: str, numbers: Numbers) -> Item:
         """In the card that people see already, or as a text; raises as `Deliverer.text`."""
         if item.card_id is None:

@@ -12,7 +12,7 @@ from app.feishu.commands import STOP, Commands, command_of
 from app.feishu.content import Said, mentions_of, said
 from app.feishu.conversation import Conversations
 from app.feishu.delivery import CannotTell, Deliverer, Numbers
-from app.feishu.errors import CallFailed, ChatClosed, ContentRefused, MessageGone, PlatformUnavailable
+from app.feishu.errors import CallFailed, CardProblem, ChatClosed, ContentRefused, MessageGone, PlatformUnavailable
 from app.feishu.events import MessageReceived
 from app.feishu.inbox import Inbox, Item
 from app.feishu.offers import Offers
@@ -41,39 +41,51 @@ class Bot:
     usual: Language
     """Spoken where nobody has written a word yet."""
 
-    async def handle(self, item: Item) -> None:
+    async def handle(self, item: Item, numbers: Numbers) -> None:
         """
-        Do what is to be done, to its end.
+        Do what is to be done, to its end; `numbers` are this attempt's.
 
         Raises:
             CallFailed: it cannot be done now.
+            TakenOver: somebody else does it.
         """
         try:
-            outcome = await self._handled(item)
+            outcome = await self._handled(item, numbers)
         except CannotTell as error:
             outcome = await self._say_unsure(item, error)
         except (ChatClosed, MessageGone, ContentRefused) as error:
             logger.warning("item %d ends without an answer: %s", item.id, error)
             await self.inbox.change(item, state="failed", outcome=str(error)[:200])
             return
-        values = {"outcome": outcome} if outcome else {}
+        values = {"outcome": outcome[:200]} if outcome else {}
         await self.inbox.change(item, state="done", **values)
 
-    async def give_up(self, item: Item, why: str) -> None:
+    async def give_up(self, item: Item, numbers: Numbers, why: str) -> None:
         """
         The person is told that there will be no answer.
 
         Raises:
             CallFailed: not now.
         """
+        if item.kind == "click" and item.event["value"].get("action") == "regenerate":
+            await self._restore(item, numbers)
         if item.kind == "message":
             language = await self._language(item, item.question)
-            item, last = await self.inbox.begin_attempt(item)
             try:
-                await self.asking.tell(item, language, say("failed", language, why), Numbers(last))
+                await self.asking.tell(item, language, say("failed", language, why), numbers)
             except (ChatClosed, MessageGone, ContentRefused, CannotTell) as error:
                 logger.warning("item %d: nobody could be told that it failed: %s", item.id, error)
         await self.inbox.change(item, state="failed", outcome=why[:200])
+
+    async def _restore(self, click: Item, numbers: Numbers) -> None:
+        """The card that another answer was to be written into shows the last one again."""
+        target = await self.inbox.get(int(click.event["value"]["turn"]))
+        if target is None:
+            return
+        try:
+            await self.asking.restore(target, numbers)
+        except (ChatClosed, MessageGone, ContentRefused, CardProblem) as error:
+            logger.warning("item %d: its card stays as it is: %s", target.id, error)
 
     async def refuse(self, item: Item, waiting: int) -> None:
         """
@@ -86,28 +98,26 @@ class Bot:
         await self.deliverer.text(item, say("too_many", language, waiting))
         await self.inbox.change(item, state="done", outcome="too many waited")
 
-    async def _handled(self, item: Item) -> str:
+    async def _handled(self, item: Item, numbers: Numbers) -> str:
         """What is noted of it; empty where that was done."""
         match item.kind:
             case "message":
-                return await self._message(item, events.message_from(item.event))
+                return await self._message(item, events.message_from(item.event), numbers)
             case "stop":
                 return await self._stop(item)
             case "recall":
                 self.asking.stop_answer_to(str(item.event["message_id"]))
                 return ""
             case "click":
-                return await self._click(item)
+                return await self._click(item, numbers)
             case other:
                 return f"nothing is done about {other}"
 
-    async def _message(self, item: Item, message: MessageReceived) -> str:
+    async def _message(self, item: Item, message: MessageReceived, numbers: Numbers) -> str:
         if message.is_in_group and not mentions_of(self.me, message.mentions):
             return "it was not said to the bot"
         if item.outcome == "recalled":
             return item.outcome
-        item, last = await self.inbox.begin_attempt(item)
-        numbers = Numbers(last)
         if item.state == "answered":
             await self.asking.ask(item, item.question, numbers)
             return ""
@@ -177,14 +187,13 @@ class Bot:
         await self.deliverer.text(item, say("stopping" if stopped else "nothing_runs", language))
         return f"/{STOP}"
 
-    async def _click(self, item: Item) -> str:
+    async def _click(self, item: Item, numbers: Numbers) -> str:
         click = events.click_from(item.event)
         target = await self.inbox.get(int(click.value["turn"]))
         if target is None:
             return "what it is about is forgotten"
         if click.value.get("action") == "regenerate":
-            item, last = await self.inbox.begin_attempt(item, card_of=target)
-            await self.asking.ask_again(item, target, Numbers(last))
+            await self.asking.ask_again(item, target, numbers)
         else:
             await self.offers.decide(item, target, await self._language(target, ""))
         return ""

@@ -71,8 +71,11 @@ class Commands:
         if row is None or not sources:
             return say("no_sources", language)
         everything = row.output | {"citations": []}
-        shown = shown_answer(
-            everything, question=row.question, collection=row.output["collection"], turn=0, link_of=self._link_of
+        collection = str(row.output["collection"])
+        shown = await asyncio.to_thread(
+            lambda: shown_answer(
+                everything, question=row.question, collection=collection, turn=0, link_of=self._link_of
+            )
         )
         lines = []
         for one, source in zip(shown.sources, sources, strict=True):

@@ -89,7 +89,8 @@ class Conversations:
         async with self._database.session() as session:
             lease = await session.get(SessionLeaseRow, item.session)
         forgotten = lease.forgotten_until if lease else 0
-        here = or_(InboxRow.session == item.session, InboxRow.message_id == (item.event.get("root_id") or None))
+        root = str(item.event.get("root_id") or "")
+        here = or_(InboxRow.session == item.session, InboxRow.message_id == root)
         return (
             select(InboxRow)
             .where(here, InboxRow.id > forgotten, InboxRow.id != item.id, InboxRow.created_ms <= item.created_ms)

@@ -98,8 +98,11 @@ class Deliverer:
             try:
                 return await self._answer_card(item, answer_card(shown), numbers)
             except (ContentRefused, CardProblem) as error:
+                # who was overtaken by another process learns it here, before a second answer goes out
+                item = await self._inbox.change(item, form="post", sending_at=None)
                 logger.warning("item %d: the card is not taken (%s): the answer goes out as rich text", item.id, error)
-                item = await self._leave_card(item, shown, numbers)
+        if item.form == "post" and item.card_id:
+            item = await self._leave_card(item, shown, numbers)
         if item.form == "post":
             try:
                 return await self.reply(item, Content.post(answer_post(shown)))
@@ -142,7 +145,7 @@ class Deliverer:
                 raise
             except CallFailed as error:
                 logger.info("item %d: its card stays as it is: %s", item.id, error)
-        return await self._inbox.change(item, form="post", card_id=None, reply_id=None, sending_at=None)
+        return await self._inbox.change(item, card_id=None, reply_id=None)
 
     async def _in_form(self, item: Item, form: str) -> Item:
         return item if item.form == form else await self._inbox.change(item, form=form)

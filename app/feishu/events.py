@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
@@ -137,10 +137,13 @@ class _Id(BaseModel):
         return "" if value is None else value
 
 
+Milliseconds: TypeAlias = Annotated[int, Field(ge=0, le=2**53)]
+
+
 class _Header(BaseModel):
     event_id: str = Field(min_length=1, max_length=128)
     event_type: str
-    create_time: int = 0
+    create_time: Milliseconds = 0
 
 
 class _Mention(BaseModel):
@@ -155,7 +158,7 @@ class _Message(BaseModel):
     chat_type: str
     message_type: str
     content: str = ""
-    create_time: int = 0
+    create_time: Milliseconds = 0
     root_id: str | None = Field(None, max_length=128)
     thread_id: str | None = Field(None, max_length=128)
     mentions: list[_Mention] | None = None

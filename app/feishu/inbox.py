@@ -26,6 +26,7 @@ KEPT = timedelta(days=30)
 """Longer than any signature is accepted, and than a card can be changed (14 days)."""
 OPEN = ("waiting", "answered")
 _AT_ONCE = 200
+_DAY_S = 24 * 3600.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,7 @@ class Item:
     event: Mapping[str, Any]
     state: str
     attempts: int
+    pardoned: int
     due_at: float
     answers: tuple[str, ...]
     form: str
@@ -68,6 +70,10 @@ class Item:
     outcome: str
     question: str
     received_at: datetime
+
+
+class TakenOver(Exception):
+    """Somebody else works on this item now: whatever is done about it is theirs."""
 
 
 class Inbox:
@@ -109,17 +115,23 @@ class Inbox:
             new = await self._insert([arrival for arrival, _ in together])
         except (SQLAlchemyError, OSError) as error:
             logger.critical("the inbox cannot be written (%s): Feishu is told to send again", _first_line(error))
-            for _, kept in together:
+            self._refuse(together)
+        except Exception:  # the top of a task: without it nobody would ever be answered again
+            logger.exception("events cannot be kept: Feishu is told to send again")
+            self._refuse(together)
+        else:
+            for arrival, kept in together:
+                is_new = arrival.event_id in new
+                new.discard(arrival.event_id)  # the same event twice in one batch is new once
                 if not kept.done():
-                    kept.set_exception(InboxUnavailable("the inbox cannot be written"))
-            return
-        for arrival, kept in together:
-            is_new = arrival.event_id in new
-            new.discard(arrival.event_id)  # the same event twice in one batch is new once
+                    kept.set_result(is_new)
+            for listener in self._listeners:
+                listener()
+
+    def _refuse(self, together: Sequence[tuple[Arrival, asyncio.Future[bool]]]) -> None:
+        for _, kept in together:
             if not kept.done():
-                kept.set_result(is_new)
-        for listener in self._listeners:
-            listener()
+                kept.set_exception(InboxUnavailable("the inbox cannot be written"))
 
     @unbroken
     async def _insert(self, arrivals: Sequence[Arrival]) -> set[str]:
@@ -226,26 +238,57 @@ class Inbox:
 
     @unbroken
     async def change(self, item: Item, **values: Any) -> Item:
-        """The item as it is afterwards; on the disk when this returns."""
+        """
+        The item as it is afterwards; on the disk when this returns.
+
+        Raises:
+            TakenOver: another attempt has begun since the item was read.
+        """
         async with self._database.session.begin() as session:
-            return await changed(session, item.id, **values)
+            return await changed(session, item, **values)
 
     @unbroken
-    async def begin_attempt(self, item: Item, card_of: Item | None = None) -> tuple[Item, int]:
+    async def mark(self, item_id: int, outcome: str, *, instead_of: str) -> bool:
+        """From outside, whoever works on it: False where it was marked otherwise before."""
+        statement = (
+            update(InboxRow)
+            .where(InboxRow.id == item_id, InboxRow.outcome == instead_of)
+            .values(outcome=outcome)
+            .returning(InboxRow.id)
+        )
+        async with self._database.session.begin() as session:
+            return await session.scalar(statement) is not None
+
+    @unbroken
+    async def begin_attempt(self, item: Item) -> tuple[Item, int]:
         """
-        Count an attempt, and set numbers aside for the changes of a card: of the item's own, or of `card_of`.
+        From now on the item is ours; numbers are set aside for the changes of its card, or of the one it changes.
 
         The second of the two is the last number that was used before; a thousand after it are this attempt's.
+
+        Raises:
+            TakenOver: another attempt has begun since the item was read.
         """
+        turn = str(item.event.get("value", {}).get("turn", "")) if item.kind == "click" else ""
         numbers = (
             update(InboxRow)
-            .where(InboxRow.id == (card_of or item).id)
+            .where(InboxRow.id == (int(turn) if turn else item.id))
             .values(sequence=InboxRow.sequence + _NUMBERS)
             .returning(InboxRow.sequence)
         )
         async with self._database.session.begin() as session:
-            last = (await session.scalars(numbers)).one()
-            return await changed(session, item.id, attempts=InboxRow.attempts + 1), last - _NUMBERS
+            last = await session.scalar(numbers)
+            begun = await changed(session, item, attempts=InboxRow.attempts + 1)
+        return begun, (last or _NUMBERS) - _NUMBERS
+
+    async def forget_daily(self) -> None:
+        """Until it is cancelled."""
+        while True:
+            try:
+                await self.forget_old()
+            except (SQLAlchemyError, OSError) as error:
+                logger.warning("old events are not forgotten now: %s", _first_line(error))
+            await asyncio.sleep(_DAY_S)
 
     @unbroken
     async def forget_old(self) -> None:
@@ -306,10 +349,17 @@ class Inbox:
 _NUMBERS = 1000
 
 
-async def changed(session: AsyncSession, item_id: int, **values: Any) -> Item:
-    """Change a row within a transaction; the item as it is afterwards."""
-    statement = update(InboxRow).where(InboxRow.id == item_id).values(**values).returning(InboxRow)
-    row = (await session.scalars(statement, execution_options={"populate_existing": True})).one()
+async def changed(session: AsyncSession, item: Item, **values: Any) -> Item:
+    """As `Inbox.change`, within a transaction."""
+    statement = (
+        update(InboxRow)
+        .where(InboxRow.id == item.id, InboxRow.attempts == item.attempts)
+        .values(**values)
+        .returning(InboxRow)
+    )
+    row = (await session.scalars(statement, execution_options={"populate_existing": True})).one_or_none()
+    if row is None:
+        raise TakenOver(f"item {item.id} is somebody else's now")
     return _item(row)
 
 
@@ -317,13 +367,13 @@ async def changed(session: AsyncSession, item_id: int, **values: Any) -> Item:
 async def open_inbox(database: Database) -> AsyncIterator[Inbox]:
     """An inbox that accepts while this is open."""
     inbox = Inbox(database)
-    await inbox.forget_old()
-    keeping = asyncio.create_task(inbox.keep_arrivals())
+    tasks = [asyncio.create_task(inbox.keep_arrivals()), asyncio.create_task(inbox.forget_daily())]
     try:
         yield inbox
     finally:
-        keeping.cancel()
-        await asyncio.gather(keeping, return_exceptions=True)
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
         await all_finished()
 
 
@@ -352,6 +402,7 @@ def _values(arrival: Arrival, now: datetime) -> dict[str, Any]:
         "outcome": arrival.outcome,
         "due_at": 0.0,
         "attempts": 0,
+        "pardoned": 0,
         "question": "",
         "answers": [],
         "form": "",
@@ -373,6 +424,7 @@ def _item(row: InboxRow) -> Item:
         event=row.event,
         state=row.state,
         attempts=row.attempts,
+        pardoned=row.pardoned,
         due_at=row.due_at,
         answers=tuple(row.answers),
         form=row.form,

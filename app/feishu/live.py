@@ -17,8 +17,8 @@ from app.feishu.wire import Content
 from chains.language import Language
 
 logger = logging.getLogger(__name__)
-_EVERY_S = 0.25
-"""Feishu takes five changes a second; one of them may be another's."""
+_EVERY_S = 0.35
+"""At most five changes a second: three of the text, and two at its end."""
 
 
 class LiveCard:

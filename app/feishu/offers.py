@@ -68,9 +68,8 @@ class Offers:
         """
         file = attached(str(offer.event["content"]))
         wanted = DECLINED if click.event["value"].get("action") == "decline" else TAKEN
-        if offer.outcome == OFFERED:
-            offer = await self._inbox.change(offer, outcome=f"{wanted} by {click.id}")
-        if offer.outcome != f"{wanted} by {click.id}":
+        decision = f"{wanted} by {click.id}"
+        if offer.outcome != decision and not await self._inbox.mark(offer.id, decision, instead_of=OFFERED):
             return
         if wanted == DECLINED:
             await self._show(offer, language, say("file_refused", language, file.name))

@@ -103,7 +103,7 @@ class Reception:
         if item is None:
             return
         if item.state == "waiting":
-            await self._inbox.change(item, outcome=RECALLED)
+            await self._inbox.mark(item.id, RECALLED, instead_of="")
         await self._inbox.accept(
             Arrival(
                 event_id=event.event_id,

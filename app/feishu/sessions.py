@@ -18,8 +18,9 @@ from dataclasses import dataclass
 from sqlalchemy.exc import SQLAlchemyError
 
 from app.feishu.bot import MAX_ATTEMPTS, Bot
-from app.feishu.errors import CallFailed, FeishuError
-from app.feishu.inbox import Inbox, Item
+from app.feishu.delivery import Numbers
+from app.feishu.errors import CallFailed
+from app.feishu.inbox import Inbox, Item, TakenOver
 
 logger = logging.getLogger(__name__)
 ASIDE = "#"
@@ -78,12 +79,16 @@ class Sessions:
 
     async def _take_up(self) -> None:
         for key in await self._inbox.waiting_sessions():
-            if len(self._tasks) >= self._pace.side_by_side:
-                return
-            if key in self._tasks or (ASIDE in key and await self._is_elsewhere(key.partition(ASIDE)[0])):
+            if key in self._tasks or self._is_full(aside=ASIDE in key):
+                continue
+            if ASIDE in key and await self._is_elsewhere(key.partition(ASIDE)[0]):
                 continue
             if await self._inbox.claim(key, self._owner, self._pace.lease_s):
                 self._tasks[key] = asyncio.create_task(self._work(key))
+
+    def _is_full(self, *, aside: bool) -> bool:
+        """Each kind has room of its own: files that are ingested keep nobody waiting, and answers stop no /stop."""
+        return sum((ASIDE in key) == aside for key in self._tasks) >= self._pace.side_by_side
 
     async def _is_elsewhere(self, key: str) -> bool:
         """Whether another process works on this conversation: what is said beside it is for that one."""
@@ -98,6 +103,8 @@ class Sessions:
                     break
                 await self._refuse_excess(key)
                 await self._work_on(item)
+        except TakenOver as error:
+            logger.warning("another process goes on with a conversation: %s", error)
         except (SQLAlchemyError, OSError) as error:
             logger.warning("the inbox cannot be worked on now (%s): larkwise tries again", _first_line(error))
             await asyncio.sleep(self._pace.poll_s)
@@ -108,42 +115,47 @@ class Sessions:
             self._news.set()
 
     async def _work_on(self, item: Item) -> None:
+        item, last = await self._inbox.begin_attempt(item)
+        numbers = Numbers(last)
         try:
-            if item.attempts >= MAX_ATTEMPTS:
-                await self._bot.give_up(item, f"{item.attempts} ×")
+            if item.attempts - item.pardoned > MAX_ATTEMPTS:
+                await self._bot.give_up(item, numbers, f"{MAX_ATTEMPTS} ×")
             else:
-                await self._bot.handle(item)
+                await self._bot.handle(item, numbers)
         except CallFailed as error:
             await self._put_off(item, error)
         except asyncio.CancelledError:
             # we end it ourselves: that is no attempt that has failed
-            await asyncio.shield(self._inbox.change(item, attempts=item.attempts))
+            with contextlib.suppress(TakenOver):
+                await asyncio.shield(self._inbox.change(item, pardoned=item.pardoned + 1))
             raise
-        except (SQLAlchemyError, OSError):
+        except (SQLAlchemyError, OSError, TakenOver):
             raise
         except Exception:  # the top of a task: an error of ours must not stop the conversation
             logger.exception("item %d of the inbox has failed", item.id)
-            due_at = time.time() + self._pace.first_delay_s * 2**item.attempts
-            await self._inbox.change(item, attempts=item.attempts + 1, due_at=due_at)
+            await self._inbox.change(item, due_at=time.time() + self._growing_delay(item))
 
-    async def _put_off(self, item: Item, error: FeishuError) -> None:
+    async def _put_off(self, item: Item, error: CallFailed) -> None:
         """It waits for Feishu, the longer the longer it has waited; after a day it has failed."""
         age = time.time() - item.received_at.timestamp()
         if age > self._pace.give_up_s:
             logger.error("item %d is given up after %.0f hours: %s", item.id, age / 3600, error)
             await self._inbox.change(item, state="failed", outcome=str(error)[:200])
             return
+        delay, pardoned = max(age / 2, self._pace.first_delay_s), item.pardoned + 1
         if type(error) is CallFailed:  # not known to pass: a few tries, then the person is told
-            delay, attempts = self._pace.first_delay_s * 2**item.attempts, item.attempts + 1
-        else:
-            delay, attempts = min(max(age / 2, self._pace.first_delay_s), self._pace.longest_delay_s), item.attempts
+            delay, pardoned = self._growing_delay(item), item.pardoned
+        delay = min(delay, self._pace.longest_delay_s)
         logger.warning("item %d waits %.0f s for Feishu: %s", item.id, delay, error)
-        await self._inbox.change(item, attempts=attempts, due_at=time.time() + delay)
+        await self._inbox.change(item, pardoned=pardoned, due_at=time.time() + delay)
+
+    def _growing_delay(self, item: Item) -> float:
+        return float(self._pace.first_delay_s * 2 ** (item.attempts - item.pardoned))
 
     async def _refuse_excess(self, key: str) -> None:
         """More than a few wait: the newest are told so, and not left to hope."""
         for one in (await self._inbox.unbegun(key))[self._pace.queue + 1 :]:
-            with contextlib.suppress(CallFailed):  # it is its turn later, then
+            with contextlib.suppress(CallFailed, TakenOver):  # it is its turn later, then
                 await self._bot.refuse(one, self._pace.queue)
 
     async def _renew(self) -> None:

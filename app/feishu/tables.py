@@ -41,6 +41,9 @@ class InboxRow(Base):
     due_at: Mapped[float] = mapped_column(default=0.0)
     """Seconds since the epoch; not before then is it worked on."""
     attempts: Mapped[int] = mapped_column(default=0)
+    """How often work on it was begun; whoever began the last attempt is the only one who may change the row."""
+    pardoned: Mapped[int] = mapped_column(default=0)
+    """Those of them that ended for a reason that is not the item's: Feishu was away, the service was stopped."""
     question: Mapped[str] = mapped_column(Text, default="")
     """As it was put to the chain."""
     answers: Mapped[list[str]] = mapped_column(JSON, default=list)

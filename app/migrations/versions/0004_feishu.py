@@ -27,6 +27,7 @@ def upgrade() -> None:
         sa.Column("outcome", sa.String(200), nullable=False),
         sa.Column("due_at", sa.Float(), nullable=False),
         sa.Column("attempts", sa.Integer(), nullable=False),
+        sa.Column("pardoned", sa.Integer(), nullable=False),
         sa.Column("question", sa.Text(), nullable=False),
         sa.Column("answers", sa.JSON(), nullable=False),
         sa.Column("form", sa.String(16), nullable=False),

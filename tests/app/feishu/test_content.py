@@ -28,6 +28,10 @@ def test_other_peoples_names_are_and_the_longer_placeholder_is_not_taken_for_the
     assert text("@_user_1 what did @_user_10 write?", ME, LI) == Said("what did @Li write?")
 
 
+def test_halves_of_characters_and_nul_are_not_kept() -> None:
+    assert said("text", '{"text": "a\\ud83d \\u0000b"}') == Said("a? b")
+
+
 def test_everybody_being_mentioned_says_nothing() -> None:
     assert text("@_all hello  there") == Said("hello there")
 

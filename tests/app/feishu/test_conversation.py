@@ -183,6 +183,10 @@ def test_stop_says_so_where_nothing_runs(room: Room) -> None:
     assert "No answer is being written" in shown(room.ask("/stop"))
 
 
+def test_an_endless_command_is_named_like_any_other(room: Room) -> None:
+    assert "/help" in shown(room.ask("/" + "x" * 2000))
+
+
 def test_a_command_that_is_not_known_is_named_and_a_path_is_a_question(room: Room) -> None:
     room.ask(QUESTION)
     assert "/nonsense" in shown(room.ask("/nonsense"))
@@ -219,7 +223,7 @@ def test_an_empty_question_is_asked_back(room: Room) -> None:
 
 def test_of_too_many_waiting_questions_the_newest_are_told_so(room: Room) -> None:
     room.platform.limits.chat_qps = None
-    room.model.replies[:] = [Words(("slow ",) * 10, gap_s=0.1), Words(("fast",))]
+    room.model.replies[:] = [Words(("slow ",) * 15, gap_s=0.3), Words(("fast",))]
     questions = [room.tell(f"{QUESTION} {number}") for number in range(26)]
     replies = [room.reply_to(one) for one in questions]
     assert "still waiting" in shown(replies[-1])

@@ -73,6 +73,13 @@ def test_what_apps_write_and_do_is_not_needed(platform: Platform) -> None:
     assert isinstance(event_of(payload), Unneeded)
 
 
+def test_a_time_that_no_database_could_keep_is_not_read(platform: Platform) -> None:
+    li = platform.user("Li")
+    payload = platform.event_of(platform.says(li, platform.p2p(li), "hello"))
+    payload["event"]["message"]["create_time"] = str(2**70)
+    assert isinstance(event_of(payload), Unneeded)
+
+
 @given(st.dictionaries(st.sampled_from(["schema", "header", "event", "type"]), JSON))
 def test_whatever_comes_is_read_without_an_error(payload: dict[str, Any]) -> None:
     event_of(payload)

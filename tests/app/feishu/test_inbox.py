@@ -11,7 +11,7 @@ from sqlalchemy import text
 
 from app.database import Database, open_database
 from app.feishu.errors import InboxUnavailable
-from app.feishu.inbox import Arrival, Inbox, Item, open_inbox
+from app.feishu.inbox import Arrival, Inbox, Item, TakenOver, open_inbox
 
 
 @pytest.fixture
@@ -127,11 +127,24 @@ async def test_every_attempt_has_numbers_of_its_own(inbox: Inbox) -> None:
 
 
 async def test_a_click_takes_its_numbers_from_the_card_that_it_changes(inbox: Inbox) -> None:
-    await accepted(inbox, arrival(1), arrival(2, session="click"))
-    _, card = await inbox.begin_attempt(await first(inbox))
-    click, numbers = await inbox.begin_attempt(await first(inbox, "click"), card_of=await first(inbox))
+    await inbox.accept(arrival(1))
+    item, card = await inbox.begin_attempt(await first(inbox))
+    event = {"value": {"turn": str(item.id)}}
+    await inbox.accept(Arrival("event-2", "click", "click", "chat", "ou_li", 2, event))
+    click, numbers = await inbox.begin_attempt(await first(inbox, "click"))
     assert click.attempts == 1
     assert numbers > card
+
+
+async def test_who_was_overtaken_changes_nothing_any_more(inbox: Inbox) -> None:
+    await inbox.accept(arrival(1))
+    mine, _ = await inbox.begin_attempt(await first(inbox))
+    await inbox.begin_attempt(await first(inbox))
+    with pytest.raises(TakenOver):
+        await inbox.change(mine, state="done")
+    with pytest.raises(TakenOver):
+        await inbox.begin_attempt(mine)
+    assert (await first(inbox)).state == "waiting"
 
 
 async def test_what_ended_long_ago_is_forgotten_and_what_is_open_never(database: Database, inbox: Inbox) -> None:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from sqlalchemy import text
 
 from app.feishu.sessions import Sessions, working
 from tests.app.feishu.chats import is_final, shown
@@ -94,3 +96,25 @@ async def test_a_process_that_ends_leaves_its_conversations_to_others_at_once(
         await idle(second.inbox)
     [reply] = platform.sent()
     assert is_final(reply)
+
+
+async def test_who_is_overtaken_while_it_works_says_nothing_more(
+    platform: Platform, first: Living, second: Living
+) -> None:
+    patient = dataclasses.replace(QUICK, lease_s=60.0)
+    message = await asked(platform, first, "long " * 60, "Li")
+    async with working(Sessions(first.bot, first.inbox, patient)):
+        while not platform.sent():  # noqa: ASYNC110 - what it waits for is at the platform
+            await asyncio.sleep(0.01)
+        # as if the first one had been asleep for longer than its lease
+        async with first.database.session.begin() as session:
+            await session.execute(text("UPDATE feishu_sessions SET lease_until = 0"))
+        async with working(Sessions(second.bot, second.inbox, patient)):
+            await idle(second.inbox)
+            await asyncio.sleep(1.5)  # as long as the first one would have written
+    [reply] = platform.sent()
+    assert is_final(reply)
+    assert "Earlier answer" not in shown(reply)
+    item = await second.inbox.of_message(message.message_id)
+    assert item is not None
+    assert len(item.answers) == 1
