@@ -7,7 +7,7 @@ CONSTRAINTS := -c constraints.txt -c constraints-cuda.txt
 INSTALL = PIP_CONSTRAINT=$(CURDIR)/constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install $(CONSTRAINTS)
 TEST_MODELS := smollm2-135m-instruct all-minilm-l6-v2 use-multilingual-v3
 
-.PHONY: serve test test-slow check format bench-smoke bench-serving bench-ingest bench-vectors soak docs clean chromium models
+.PHONY: serve test test-slow check format bench-smoke bench-serving bench-ingest bench-vectors bench-feishu soak docs clean chromium models
 
 serve: $(VENV)/installed
 	@$(BIN)/larkwise serve --example examples/handbook
@@ -44,6 +44,11 @@ bench-ingest: $(VENV)/installed-dev
 
 bench-vectors: $(VENV)/installed-dev
 	$(BIN)/python -m bench.vectors
+
+# the small model: make bench-feishu MODEL=smollm2-135m-instruct
+bench-feishu: $(VENV)/installed-dev
+	$(BIN)/larkwise models pull $(if $(MODEL),use-multilingual-v3 all-minilm-l6-v2 $(MODEL))
+	$(BIN)/python -m bench.feishu $(if $(MODEL),--model $(MODEL))
 
 soak: $(VENV)/installed-dev models
 	$(BIN)/python -m bench.soak

@@ -125,7 +125,7 @@ class Bot:
             case "text" | "post" | "image":
                 return await self._said(item, message, numbers)
             case "merge_forward":
-                return await self._question(item, await self._forwarded(message), numbers)
+                return await self._forwarded(item, message, numbers)
             case "file":
                 await self.offers.offer(item, await self._language(item, ""))
                 return ""
@@ -174,11 +174,18 @@ class Bot:
         await self.deliverer.text(item, why)
         return None
 
-    async def _forwarded(self, message: MessageReceived) -> str:
-        """The text of the messages in a bundle, as far as a question may be long."""
-        children = (await self.deliverer.client.message(message.message_id))[1:]
+    async def _forwarded(self, item: Item, message: MessageReceived, numbers: Numbers) -> str:
+        """The messages of a bundle as one text, as far as a question may be long."""
+        try:
+            children = (await self.deliverer.client.message(message.message_id))[1:]
+        except PlatformUnavailable:
+            raise
+        except CallFailed as error:
+            logger.warning("item %d: a bundle of messages cannot be read: %s", item.id, error)
+            await self.deliverer.text(item, say("forward_unread", await self._language(item, "")))
+            return "a bundle that cannot be read"
         texts = [one.text for child in children if (one := said(child.msg_type, child.content)) and one.text]
-        return "\n".join(texts)[:MAX_QUESTION]
+        return await self._question(item, "\n".join(texts)[:MAX_QUESTION], numbers)
 
     async def _stop(self, item: Item) -> str:
         message = events.message_from(item.event)

@@ -21,7 +21,6 @@ _CARDS = "/open-apis/cardkit/v1/cards"
 _PAGE = 50
 _CHANGED_BEFORE = frozenset({200770, 300317})
 """The uuid was used, or the number: each of our changes has its own, so it was this change."""
-_NO_SUCH_REACTION = frozenset({231007, 231011})
 
 
 class FeishuClient:
@@ -81,10 +80,6 @@ class FeishuClient:
     async def replace_card(self, card_id: str, card: Json, *, sequence: int, uuid: str) -> None:
         await self._change("PUT", card_id, "", {"card": _card_json(card)}, sequence=sequence, uuid=uuid)
 
-    async def card_of(self, message_id: str) -> str:
-        """The id of the card that a message shows."""
-        return _told(await self._done("POST", f"{_CARDS}/id_convert", {"message_id": message_id}), "card_id")
-
     async def message(self, message_id: str) -> list[Message]:
         """The message itself, then those that it forwards."""
         data = await self.get(f"{_MESSAGES}/{_part(message_id)}")
@@ -117,15 +112,6 @@ class FeishuClient:
         """
         path = f"{_MESSAGES}/{_part(message_id)}/resources/{_part(key)}"
         return await self.download(path, {"type": kind}, max_bytes=max_bytes)
-
-    async def add_reaction(self, message_id: str, emoji: str) -> str:
-        """Its id; the same where the bot has put it there before."""
-        body = {"reaction_type": {"emoji_type": emoji}}
-        return _told(await self._done("POST", f"{_MESSAGES}/{_part(message_id)}/reactions", body), "reaction_id")
-
-    async def remove_reaction(self, message_id: str, reaction_id: str) -> None:
-        path = f"{_MESSAGES}/{_part(message_id)}/reactions/{_part(reaction_id)}"
-        await self._transport.call(Call("DELETE", path, done_codes=_NO_SUCH_REACTION))
 
     async def get(self, path: str, params: Mapping[str, str | int] | None = None) -> Json:
         """What any other reading call gives as `data`; ids in `path` are escaped by the caller."""

@@ -51,6 +51,8 @@ class Commands:
                 return await self._collection(command.argument, item, language)
             case "sources":
                 return await self._sources(item, language)
+            case "stop":  # one that runs is stopped beside the conversation, and not in its turn
+                return say("nothing_runs", language)
             case other:
                 return say("unknown_command", language, f"/{other}")
 

@@ -14,7 +14,7 @@ from collections.abc import Callable
 
 from app.feishu.cards import AnswerShown, Card, answer_card, answer_post, answer_text, note_card
 from app.feishu.client import FeishuClient
-from app.feishu.errors import CallFailed, CardProblem, ContentRefused, MessageGone, PlatformUnavailable
+from app.feishu.errors import CallFailed, CardProblem, ContentRefused, MessageGone, Misconfigured, PlatformUnavailable
 from app.feishu.inbox import Inbox, Item
 from app.feishu.texts import say
 from app.feishu.wire import Content
@@ -97,7 +97,7 @@ class Deliverer:
             item = await self._in_form(item, "card")
             try:
                 return await self._answer_card(item, answer_card(shown), numbers)
-            except (ContentRefused, CardProblem) as error:
+            except (ContentRefused, CardProblem, Misconfigured) as error:
                 # who was overtaken by another process learns it here, before a second answer goes out
                 item = await self._inbox.change(item, form="post", sending_at=None)
                 logger.warning("item %d: the card is not taken (%s): the answer goes out as rich text", item.id, error)

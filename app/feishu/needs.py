@@ -29,13 +29,10 @@ PERMISSIONS = (
         "messages of groups do not arrive, also where they mention the bot",
     ),
     Permission(("im:message:send_as_bot", "im:message", "im:message:send"), "the bot cannot answer"),
-    Permission(("cardkit:card:write",), "answers do not appear word by word"),
+    Permission(("cardkit:card:write",), "answers are rich text without buttons, and do not appear word by word"),
     Permission(
         ("im:message:readonly", "im:message.history:readonly", "im:message"),
         "images, files and forwarded messages cannot be read",
-    ),
-    Permission(
-        ("im:message.reactions:write_only", "im:message"), "no reaction shows that the bot is working on a question"
     ),
     Permission(
         ("im:message.reactions:read", "im:message:readonly", "im:message"),

@@ -123,7 +123,7 @@ class Sessions:
             else:
                 await self._bot.handle(item, numbers)
         except CallFailed as error:
-            await self._put_off(item, error)
+            await self._put_off(item, numbers, error)
         except asyncio.CancelledError:
             # we end it ourselves: that is no attempt that has failed
             with contextlib.suppress(TakenOver):
@@ -135,12 +135,11 @@ class Sessions:
             logger.exception("item %d of the inbox has failed", item.id)
             await self._inbox.change(item, due_at=time.time() + self._growing_delay(item))
 
-    async def _put_off(self, item: Item, error: CallFailed) -> None:
+    async def _put_off(self, item: Item, numbers: Numbers, error: CallFailed) -> None:
         """It waits for Feishu, the longer the longer it has waited; after a day it has failed."""
         age = time.time() - item.received_at.timestamp()
         if age > self._pace.give_up_s:
-            logger.error("item %d is given up after %.0f hours: %s", item.id, age / 3600, error)
-            await self._inbox.change(item, state="failed", outcome=str(error)[:200])
+            await self._give_up(item, numbers, age, error)
             return
         delay, pardoned = max(age / 2, self._pace.first_delay_s), item.pardoned + 1
         if type(error) is CallFailed:  # not known to pass: a few tries, then the person is told
@@ -148,6 +147,15 @@ class Sessions:
         delay = min(delay, self._pace.longest_delay_s)
         logger.warning("item %d waits %.0f s for Feishu: %s", item.id, delay, error)
         await self._inbox.change(item, pardoned=pardoned, due_at=time.time() + delay)
+
+    async def _give_up(self, item: Item, numbers: Numbers, age_s: float, error: CallFailed) -> None:
+        """The person is told, if Feishu takes that at least."""
+        logger.error("item %d is given up after %.0f hours: %s", item.id, age_s / 3600, error)
+        try:
+            await self._bot.give_up(item, numbers, f"{age_s / 3600:.0f} h")
+        except CallFailed as again:
+            logger.error("item %d: nor can anybody be told: %s", item.id, again)  # noqa: TRY400 - a sentence
+            await self._inbox.change(item, state="failed", outcome=str(error)[:200])
 
     def _growing_delay(self, item: Item) -> float:
         return float(self._pace.first_delay_s * 2 ** (item.attempts - item.pardoned))

@@ -37,8 +37,8 @@ Key: TypeAlias = Literal[
     "too_long",
     "not_supported",
     "no_ocr",
-    "nothing_recognised",
     "image_damaged",
+    "forward_unread",
     "too_large",
     "file_gone",
     "file_offer",
@@ -141,8 +141,11 @@ _TEXTS: dict[Key, dict[Language, str]] = {
         "zh": "服务器没有安装文字识别，请把图片里的问题用文字发给我。",
         "en": "Text recognition is not installed here: please write what the image says.",
     },
-    "nothing_recognised": {"zh": "图片里没有识别到文字。", "en": "No text was recognised in the image."},
     "image_damaged": {"zh": "这张图片无法读取：{}", "en": "The image cannot be read: {}"},
+    "forward_unread": {
+        "zh": "转发的消息读取不到，请把内容直接发给我。",
+        "en": "The forwarded messages cannot be read: please send me what they say.",
+    },
     "too_large": {
         "zh": "“{}”超过了 {} MB 的上限，请压缩或拆分后再发。",
         "en": "{} is larger than {} MB, which is the limit: please send it in parts, or smaller.",

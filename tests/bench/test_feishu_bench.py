@@ -25,6 +25,7 @@ from app.feishu.deliveries import Delivery, open_delivery
 from app.feishu.errors import CallFailed
 from app.feishu.events import MessageReceived
 from app.feishu.inbox import Inbox, open_inbox
+from app.feishu.patience import Patience
 from app.feishu.receiving import FeishuDoor
 from app.feishu.reception import Reception
 from app.feishu.wire import Content
@@ -168,7 +169,7 @@ def test_nothing_to_send_is_sent_at_once() -> None:
 @asynccontextmanager
 async def bot_on_platform(replied: list[str]) -> AsyncIterator[FeishuClient]:
     with serving(platform_app(replied.append)) as url:
-        async with open_client(Credentials(KEYS.app_id, "secret", url)) as client:
+        async with open_client(Credentials(KEYS.app_id, "secret", url), patience=Patience(tries=1)) as client:
             yield client
 
 

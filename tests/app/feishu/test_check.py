@@ -308,7 +308,8 @@ def test_what_is_missing_is_a_line_and_exit_code_1(platform: Platform, command: 
 
     (line,) = [line for line in done.stdout.splitlines() if line.startswith("missing")]
     assert line.startswith(
-        "missing     permission cardkit:card:write: answers do not appear word by word. Add it at http"
+        "missing     permission cardkit:card:write: answers are rich text without buttons, and do not appear word by "
+        "word. Add it at http"
     )
     assert done.stdout.splitlines()[-1] == "1 missing"
     assert done.exit_code == 1

@@ -117,25 +117,11 @@ async def test_a_card_that_is_closed_is_a_card_problem(client: FeishuClient, pla
         await client.stream_text(card_id, "answer", "It", sequence=1, uuid="c1")
 
 
-async def test_a_card_message_is_patched_and_its_card_found(
-    client: FeishuClient, platform: Platform, chat: Chat
-) -> None:
+async def test_a_card_message_is_patched(client: FeishuClient, platform: Platform, chat: Chat) -> None:
     sent = await client.send(chat.chat_id, Content.card(card("before")), uuid="u1")
     await client.patch_card(sent, card("after"), chat_id=chat.chat_id)
-    card_id = await client.card_of(sent)
 
     assert platform.message(sent).patches == [card("after")]
-    assert platform.card(card_id).text("answer") == "after"
-
-
-async def test_a_reaction_is_put_and_taken_away(
-    client: FeishuClient, platform: Platform, question: SentMessage
-) -> None:
-    reaction = await client.add_reaction(question.message_id, "Typing")
-    assert [one.emoji for one in platform.reactions(question.message_id)] == ["Typing"]
-
-    await client.remove_reaction(question.message_id, reaction)
-    assert platform.reactions(question.message_id) == []
 
 
 async def test_a_message_is_read_with_who_wrote_it_and_who_is_named(

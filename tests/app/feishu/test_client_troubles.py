@@ -113,17 +113,6 @@ async def test_a_number_that_is_too_low_at_the_first_try_is_a_card_problem(
         await client.stream_text(card_id, "answer", "I", sequence=4, uuid="c4")
 
 
-async def test_a_reaction_whose_removal_got_no_answer_is_gone(
-    client: FeishuClient, platform: Platform, question: SentMessage
-) -> None:
-    reaction = await client.add_reaction(question.message_id, "Typing")
-    platform.fail("/reactions/", with_=Trouble.drop_after())
-
-    await client.remove_reaction(question.message_id, reaction)
-
-    assert platform.reactions(question.message_id) == []
-
-
 @pytest.mark.parametrize("http", [429, 400])
 async def test_too_many_calls_wait_as_long_as_feishu_says(
     client: FeishuClient, platform: Platform, chat: Chat, time: SharedTime, http: Any

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import AsyncIterator
 from pathlib import Path
 
@@ -193,6 +194,25 @@ async def test_what_feishu_never_takes_is_given_up_after_a_while_and_the_person_
     await desk.work()
     assert (await desk.item_of(message)).state == "failed"
     assert "could not be answered" in shown(desk.replies()[-1])
+
+
+async def test_after_a_day_of_waiting_the_person_is_told_that_it_failed(desk: Desk) -> None:
+    message = await desk.asked()
+    desk.platform.fail("/cardkit/", with_=Trouble.http(502), times=30)
+    impatient = dataclasses.replace(QUICK, give_up_s=0.5)
+    async with working(Sessions(desk.living.bot, desk.living.inbox, impatient)):
+        await idle(desk.living.inbox)
+    assert (await desk.item_of(message)).state == "failed"
+    assert "could not be answered" in shown(desk.replies()[-1])
+
+
+async def test_without_the_permission_for_cards_answers_are_rich_text(desk: Desk) -> None:
+    desk.platform.scopes.discard("cardkit:card:write")
+    await desk.asked()
+    await desk.work()
+    [reply] = desk.replies()
+    assert reply.msg_type == "post"
+    assert "You asked: How long?" in shown(reply)
 
 
 async def test_uuids_are_short_and_each_things_own(desk: Desk) -> None:
