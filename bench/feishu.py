@@ -60,7 +60,7 @@ class Wanted:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """Numbers that only grow."""
+    """What is counted at one moment; all of it but the tokens only grows."""
 
     at_s: float
     service_cpu_s: float
@@ -68,7 +68,7 @@ class Reading:
     own_cpu_s: float
     step_s: float
     steps: int
-    tokens: int
+    last_minute_tokens: int
 
 
 def feishu(
@@ -181,7 +181,8 @@ class _Run:
             elsewhere_cpu_s=after.machine_cpu_s - before.machine_cpu_s - ours_cpu_s,
             writing=(after.step_s - before.step_s) / seconds,
             steps=after.steps - before.steps,
-            tokens=after.tokens - before.tokens,
+            # what leaves the minute meanwhile lowers it: never too many
+            tokens=max(0, after.last_minute_tokens - before.last_minute_tokens),
             replies=self._replies.count - replies,
         )
 
@@ -197,7 +198,7 @@ class _Run:
             own_cpu_s=own_cpu_s(),
             step_s=metric(page, "larkwise_step_seconds_sum"),
             steps=int(metric(page, "larkwise_step_seconds_count")),
-            tokens=int(metric(page, "larkwise_tokens_total", kind="completion")),
+            last_minute_tokens=round(60 * metric(page, "larkwise_tokens_per_second")),
         )
 
 

@@ -58,7 +58,8 @@ class Cost:
     """
     CPU-seconds of the service, of the machine for neither the service nor this bench, and of sending.
 
-    `writing` is the share of the time in which the model made steps; `tokens` are of answers that ended meanwhile.
+    `writing` is the share of the time in which the model made steps. At least `tokens` were written: exactly so many,
+    if the first answer began less than a minute before the end.
     """
 
     seconds: float
@@ -161,7 +162,8 @@ def table(run: Flooded) -> Iterator[str]:
     yield f"| of it the sender was late, p99 | {seen.late_p99_ms:.1f} ms |"
     yield f"| acknowledged events / in the database | {kept.acknowledged:,} / {kept.committed:,} |"
     yield f"| CPU-seconds: service / sender / others | {_cpu(cost)} |"
-    yield f"| the model made steps | {cost.writing:.0%} of the time: {cost.steps:,} steps, {cost.tokens:,} tokens |"
+    yield f"| the model made steps | {cost.writing:.0%} of the time |"
+    yield f"| … steps / tokens, at least | {cost.steps:,} / {cost.tokens:,} |"
     yield f"| replies in chats meanwhile | {cost.replies:,} |"
 
 
