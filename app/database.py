@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -12,11 +13,12 @@ from typing import Any
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import JSON, DateTime, ForeignKey, Index, String, Text, create_engine, event, select, text
-from sqlalchemy.engine import URL, make_url
+from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
+from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
+from app.turns import Turns
 from chains.answers import Turn
 
 _MIGRATIONS = Path(__file__).parent / "migrations"
@@ -144,7 +146,27 @@ class Database:
 
     def __init__(self, engine: AsyncEngine) -> None:
         self._engine = engine
+        self._turns = Turns() if engine.dialect.name == "sqlite" else None
         self.session = async_sessionmaker(engine, expire_on_commit=False)
+
+    @property
+    def url(self) -> URL:
+        return self._engine.url
+
+    @asynccontextmanager
+    async def turn(self, *, urgent: bool = False) -> AsyncIterator[None]:
+        """Where one connection may write at a time, the others wait here for it."""
+        if self._turns is None:
+            yield
+        else:
+            async with self._turns.turn(urgent=urgent):
+                yield
+
+    @asynccontextmanager
+    async def writing(self) -> AsyncIterator[AsyncSession]:
+        """A transaction in its turn; for whoever shares the database with many others."""
+        async with self.turn(), self.session.begin() as session:
+            yield session
 
     async def close(self) -> None:
         await self._engine.dispose()
@@ -199,7 +221,7 @@ class Database:
         await _again_if_beaten(lambda: self._save_feedback(answer_id, caller, rating, comment))
 
     async def _save_feedback(self, answer_id: str, caller: str, rating: str, comment: str | None) -> None:
-        async with self.session.begin() as session:
+        async with self.writing() as session:
             found = await session.scalar(
                 select(FeedbackRow).where(FeedbackRow.answer_id == answer_id, FeedbackRow.caller == caller)
             )
@@ -270,11 +292,19 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
     cursor.close()
 
 
+def open_blocking(url: URL) -> Engine:
+    """For threads; whoever opens it disposes of it."""
+    engine = create_engine(url.set(drivername=_SYNCHRONOUS.get(url.drivername, url.drivername)))
+    if url.get_backend_name() == "sqlite":
+        event.listen(engine, "connect", _prepare_sqlite)
+    return engine
+
+
 def _migrate(url: URL) -> None:
     """Alembic reads files and blocks, so it gets a thread and a synchronous driver."""
     if url.get_backend_name() == "sqlite" and url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
-    engine = create_engine(url.set(drivername=_SYNCHRONOUS.get(url.drivername, url.drivername)))
+    engine = open_blocking(url)
     try:
         with engine.begin() as connection:
             config = Config()

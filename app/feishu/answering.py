@@ -76,7 +76,7 @@ async def keep(
         id=output["answer_id"], chain=CHAIN, caller=caller_of(item.person), question=question, output=output
     )
     answers = [*target.answers, row.id]
-    async with database.session.begin() as session:
+    async with database.writing() as session:
         session.add(row)
         await session.flush()
         if of is None:

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
+from app.database import Database
 from app.feishu.answering import Asked, answer, keep
 from app.feishu.cards import AnswerShown, answer_card, note_card
 from app.feishu.conversation import Conversations
@@ -47,12 +48,14 @@ class Asking:
     def __init__(
         self,
         services: Services,
+        database: Database,
         inbox: Inbox,
         conversations: Conversations,
         deliverer: Deliverer,
         link_of: LinkOf,
     ) -> None:
         self._services = services
+        self._database = database
         self._inbox = inbox
         self._conversations = conversations
         self._deliverer = deliverer
@@ -93,7 +96,7 @@ class Asking:
                 return await self._drop(card.item, language, numbers)
             if not output.get("answer"):
                 return await self.tell(card.item, language, say("stopped", language), numbers)
-            item, _ = await keep(self._services.database, card.item, question, output)
+            item, _ = await keep(self._database, card.item, question, output)
         shown = (await self._shown(item, list(item.answers)))[-1]
         return await self._deliverer.answer(item, shown, numbers)
 
@@ -116,7 +119,7 @@ class Asking:
                 failed = _why(error, asked, language)
             else:
                 if output.get("answer"):
-                    click, target = await keep(self._services.database, click, target.question, output, of=target)
+                    click, target = await keep(self._database, click, target.question, output, of=target)
         shown = (await self._shown(target, list(target.answers)))[-1]
         try:
             await self._deliverer.replace(target, answer_card(shown), numbers)
@@ -172,7 +175,7 @@ class Asking:
         return item
 
     async def _outputs(self, answer_ids: tuple[str, ...]) -> list[dict[str, Any]]:
-        rows = [await to_the_end(self._services.database.answer(one)) for one in answer_ids]
+        rows = [await to_the_end(self._database.answer(one)) for one in answer_ids]
         return [row.output for row in rows if row is not None]
 
     async def _shown(self, item: Item, answer_ids: list[str]) -> list[AnswerShown]:

@@ -51,7 +51,7 @@ class Conversations:
     async def forget(self, item: Item) -> None:
         """From here on nothing before the item is history."""
         statement = update(SessionLeaseRow).where(SessionLeaseRow.key == item.session).values(forgotten_until=item.id)
-        async with self._database.session.begin() as session:
+        async with self._database.writing() as session:
             await session.execute(statement)
 
     @unbroken
@@ -77,7 +77,7 @@ class Conversations:
     @unbroken
     async def choose(self, chat_id: str, collection: str) -> None:
         values = {"chat_id": chat_id, "collection": collection}
-        async with self._database.session.begin() as session:
+        async with self._database.writing() as session:
             insert: Any = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
             statement = insert(ChatRow).values(values)
             await session.execute(

@@ -6,17 +6,18 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Insert, delete, func, select, update
+from sqlalchemy import Connection, Engine, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncSession
 
-from app.database import Database
+from app.database import Database, open_blocking
 from app.feishu.errors import InboxUnavailable
 from app.feishu.tables import InboxRow, SessionLeaseRow
 from app.finishing import all_finished, unbroken
@@ -26,6 +27,8 @@ KEPT = timedelta(days=30)
 """Longer than any signature is accepted, and than a card can be changed (14 days)."""
 OPEN = ("waiting", "answered")
 _AT_ONCE = 200
+_GATHERING_S = 0.005
+"""Events that come so soon after each other are kept in one commit."""
 _DAY_S = 24 * 3600.0
 
 
@@ -79,8 +82,10 @@ class TakenOver(Exception):
 class Inbox:
     """Open it with `open_inbox`."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, engine: Engine, thread: Executor) -> None:
         self._database = database
+        self._engine = engine
+        self._thread = thread
         self._arriving: list[tuple[Arrival, asyncio.Future[bool]]] = []
         self._has_arrived = asyncio.Event()
         self._listeners: list[Callable[[], None]] = []
@@ -105,6 +110,7 @@ class Inbox:
         """Until it is cancelled: write what arrives, all that is there in one commit; each costs the disk its time."""
         while True:
             await self._has_arrived.wait()
+            await asyncio.sleep(_GATHERING_S)
             self._has_arrived.clear()
             while self._arriving:
                 together, self._arriving = self._arriving[:_AT_ONCE], self._arriving[_AT_ONCE:]
@@ -136,13 +142,18 @@ class Inbox:
     @unbroken
     async def _insert(self, arrivals: Sequence[Arrival]) -> set[str]:
         """The event ids of those that are new."""
+        async with self._database.turn(urgent=True):
+            return await asyncio.get_running_loop().run_in_executor(self._thread, self._insert_now, arrivals)
+
+    def _insert_now(self, arrivals: Sequence[Arrival]) -> set[str]:
+        """In a thread, in one go: Feishu waits for it."""
         now = datetime.now(UTC)
         rows = [_values(one, now) for one in arrivals]
         sessions = [{"key": key, "lease_until": 0.0, "forgotten_until": 0} for key in {one.session for one in arrivals}]
-        async with self._database.session.begin() as session:
-            found = await session.scalars(_insert_new(session, InboxRow).returning(InboxRow.event_id), rows)
-            new = set(found)
-            await session.execute(_insert_new(session, SessionLeaseRow), sessions)
+        with self._engine.begin() as connection:
+            insert = _insert_new(connection, InboxRow).returning(InboxRow.event_id)
+            new = set(connection.execute(insert, rows).scalars())
+            connection.execute(_insert_new(connection, SessionLeaseRow), sessions)
         return new
 
     @unbroken
@@ -191,7 +202,7 @@ class Inbox:
     async def put_off(self, key: str, due_at: float) -> None:
         """Nothing of this session is done before then; what comes first in it comes first then, too."""
         statement = update(InboxRow).where(InboxRow.session == key, InboxRow.state.in_(OPEN)).values(due_at=due_at)
-        async with self._database.session.begin() as session:
+        async with self._database.writing() as session:
             await session.execute(statement)
 
     @unbroken
@@ -244,7 +255,7 @@ class Inbox:
         Raises:
             TakenOver: another attempt has begun since the item was read.
         """
-        async with self._database.session.begin() as session:
+        async with self._database.writing() as session:
             return await changed(session, item, **values)
 
     @unbroken
@@ -256,7 +267,7 @@ class Inbox:
             .values(outcome=outcome)
             .returning(InboxRow.id)
         )
-        async with self._database.session.begin() as session:
+        async with self._database.writing() as session:
             return await session.scalar(statement) is not None
 
     @unbroken
@@ -276,7 +287,7 @@ class Inbox:
             .values(sequence=InboxRow.sequence + _NUMBERS)
             .returning(InboxRow.sequence)
         )
-        async with self._database.session.begin() as session:
+        async with self._database.writing() as session:
             last = await session.scalar(numbers)
             begun = await changed(session, item, attempts=InboxRow.attempts + 1)
         return begun, (last or _NUMBERS) - _NUMBERS
@@ -293,7 +304,7 @@ class Inbox:
     @unbroken
     async def forget_old(self) -> None:
         """What ended long ago."""
-        async with self._database.session.begin() as session:
+        async with self._database.writing() as session:
             await session.execute(
                 delete(InboxRow).where(InboxRow.state.not_in(OPEN), InboxRow.received_at < datetime.now(UTC) - KEPT)
             )
@@ -313,7 +324,7 @@ class Inbox:
             .values(owner=owner, lease_until=now + lease_s)
             .returning(SessionLeaseRow.key)
         )
-        async with self._database.session.begin() as session:
+        async with self._database.writing() as session:
             return await session.scalar(statement) is not None
 
     @unbroken
@@ -332,7 +343,7 @@ class Inbox:
             .values(lease_until=time.time() + lease_s)
             .returning(SessionLeaseRow.key)
         )
-        async with self._database.session.begin() as session:
+        async with self._database.writing() as session:
             return set(await session.scalars(statement))
 
     @unbroken
@@ -342,7 +353,7 @@ class Inbox:
             .where(SessionLeaseRow.key == key, SessionLeaseRow.owner == owner)
             .values(owner=None, lease_until=0.0)
         )
-        async with self._database.session.begin() as session:
+        async with self._database.writing() as session:
             await session.execute(statement)
 
 
@@ -366,26 +377,29 @@ async def changed(session: AsyncSession, item: Item, **values: Any) -> Item:
 @asynccontextmanager
 async def open_inbox(database: Database) -> AsyncIterator[Inbox]:
     """An inbox that accepts while this is open."""
-    inbox = Inbox(database)
-    tasks = [asyncio.create_task(inbox.keep_arrivals()), asyncio.create_task(inbox.forget_daily())]
-    try:
-        yield inbox
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
-        await all_finished()
+    with ThreadPoolExecutor(1, "feishu-inbox") as thread:
+        engine = await asyncio.to_thread(open_blocking, database.url)
+        inbox = Inbox(database, engine, thread)
+        tasks = [asyncio.create_task(inbox.keep_arrivals()), asyncio.create_task(inbox.forget_daily())]
+        try:
+            yield inbox
+        finally:
+            for task in tasks:
+                task.cancel()
+            await asyncio.gather(*tasks, return_exceptions=True)
+            await all_finished()
+            await asyncio.to_thread(engine.dispose)
 
 
 def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
 
 
-def _insert_new(session: AsyncSession, table: type[Any]) -> Insert:
+def _insert_new(connection: Connection, table: type[Any]) -> postgresql.Insert | sqlite.Insert:
     """Rows whose unique fields are there already stay as they are."""
-    if session.get_bind().dialect.name == "postgresql":
-        return postgresql.insert(table).on_conflict_do_nothing()
-    return sqlite.insert(table).on_conflict_do_nothing()
+    if connection.dialect.name == "postgresql":
+        return postgresql.insert(table.__table__).on_conflict_do_nothing()
+    return sqlite.insert(table.__table__).on_conflict_do_nothing()
 
 
 def _values(arrival: Arrival, now: datetime) -> dict[str, Any]:

@@ -158,7 +158,7 @@ class Feishu:
             deliverer=deliverer,
             conversations=conversations,
             commands=Commands(conversations, services.collections, links),
-            asking=Asking(services, self._inbox, conversations, deliverer, links),
+            asking=Asking(services, self._database, self._inbox, conversations, deliverer, links),
             images=Images(self._client, max_bytes=max_bytes),
             offers=Offers(
                 deliverer,

@@ -110,7 +110,7 @@ def _bot(life: Life, database: Database, inbox: Inbox, client: FeishuClient, del
         deliverer=deliverer,
         conversations=conversations,
         commands=Commands(conversations, services.collections, lambda *_: ""),
-        asking=Asking(services, inbox, conversations, deliverer, lambda *_: ""),
+        asking=Asking(services, database, inbox, conversations, deliverer, lambda *_: ""),
         images=Images(client, max_bytes=1000),
         offers=Offers(deliverer, inbox, conversations, files, max_bytes=1000),
         usual="en",
