@@ -6,6 +6,7 @@ import asyncio
 import math
 import platform
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -28,6 +29,8 @@ from models.weights import WeightsStore, check_name
 
 _MARGIN_S = 2
 """Seconds for last words: the answers that are cut short say so."""
+_SWITCH_S = 0.001
+"""Seconds after which a thread that computes in Python lets another one go on; with the usual 5 ms answers wait."""
 ExampleOption = Annotated[
     Path | None, typer.Option("--example", help="Documents to ingest where there is no collection yet")
 ]
@@ -58,6 +61,7 @@ def _run(settings: Settings, names: list[str]) -> None:
     from app.factory import create_app
 
     configure_logging(settings.log_level)
+    sys.setswitchinterval(_SWITCH_S)
     err.print("loading the model …")
     app = create_app(settings, failed=say_error)
     server = _Announcing(server_config(app, settings), lambda: app.state.services is not None, names)

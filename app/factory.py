@@ -106,6 +106,7 @@ def _add_middleware(app: FastAPI, settings: Settings, draining: Draining, metric
             CORSMiddleware, allow_origins=list(settings.cors_origins), allow_methods=["*"], allow_headers=["*"]
         )
     app.add_middleware(RequestLog, answered=metrics.answered)
+    app.add_middleware(feishu.StraightIn, is_over=lambda: draining.has_begun)
 
 
 def _load(app: FastAPI) -> EngineLoad | None:

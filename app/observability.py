@@ -31,9 +31,7 @@ class RequestLog:
             await self._app(scope, receive, send)
             return
         began, status = time.perf_counter(), 500
-        given = Headers(scope=scope).get(HEADER, "")
-        # an id from outside goes into the log: it must not be able to forge a line
-        request_id = scope[_KEY] = given if _SAFE.fullmatch(given) else uuid.uuid4().hex[:16]
+        request_id = mark_request(scope)
 
         async def send_with_id(message: Message) -> None:
             nonlocal status
@@ -48,6 +46,15 @@ class RequestLog:
             seconds = time.perf_counter() - began
             logger.info("%s %s %s %.3fs %s", scope["method"], scope["path"], status, seconds, request_id)
             self._answered(scope["method"], route_of(scope), status, seconds)
+
+
+def mark_request(scope: Scope) -> str:
+    """The request has an id from now on: the client's, or a new one."""
+    given = Headers(scope=scope).get(HEADER, "")
+    # an id from outside goes into the log: it must not be able to forge a line
+    request_id: str = given if _SAFE.fullmatch(given) else uuid.uuid4().hex[:16]
+    scope[_KEY] = request_id
+    return request_id
 
 
 def route_of(scope: Scope) -> str:

@@ -9,19 +9,23 @@ from __future__ import annotations
 
 import json
 import logging
+from collections.abc import Callable
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import JSONResponse
 from starlette.requests import ClientDisconnect
+from starlette.types import ASGIApp, Receive, Scope, Send
 
-from app.errors import Problem, responses
+from app.errors import Problem, logged_problem, responses
 from app.feishu.deliveries import Challenge, open_delivery
 from app.feishu.errors import InboxUnavailable, NotAuthentic
 from app.feishu.receiving import FeishuDoor
+from app.observability import mark_request
 
 logger = logging.getLogger(__name__)
 MAX_BYTES = 1024 * 1024
+_PATHS = ("/feishu/webhook", "/feishu/card_callback")
 _MAX_DIGITS = len(str(MAX_BYTES))
 router = APIRouter(tags=["feishu"], responses=responses(401, 404, 413, 503))
 
@@ -39,13 +43,14 @@ class _TooLarge(Exception):
     """The body has more than `MAX_BYTES`."""
 
 
-@router.post("/feishu/webhook")
-@router.post("/feishu/card_callback")
+@router.post(_PATHS[0])
+@router.post(_PATHS[1])
 async def webhook(request: Request) -> Response:
     """For Feishu alone: encrypted, signed. It is answered when the event is kept, before anything is done about it."""
-    door: FeishuDoor | None = getattr(request.app.state, "feishu", None)
+    state = request.scope["app"].state
+    door: FeishuDoor | None = getattr(state, "feishu", None)
     if door is None:
-        is_coming = getattr(request.app.state, "feishu_is_expected", False)
+        is_coming = getattr(state, "feishu_is_expected", False)
         return (_UNAVAILABLE if is_coming else _NOT_CONFIGURED).response(request.scope)
     try:
         body = await _body(request)
@@ -92,6 +97,38 @@ async def _body(request: Request) -> bytes:
         if len(body) > MAX_BYTES:
             raise _TooLarge
     return bytes(body)
+
+
+class StraightIn:
+    """
+    ASGI middleware: takes what comes for these routes before everything else does.
+
+    Feishu may send hundreds of events in a second, and none of the middleware is for them: they need no key, are not
+    counted among requests, and are answered in a few milliseconds or not at all. `is_over` says that the service ends.
+    """
+
+    def __init__(self, app: ASGIApp, *, is_over: Callable[[], bool]) -> None:
+        self._app = app
+        self._is_over = is_over
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        is_ours = scope["type"] == "http" and scope["method"] == "POST" and _path(scope) in _PATHS
+        if not is_ours:
+            await self._app(scope, receive, send)
+            return
+        mark_request(scope)
+        response = _UNAVAILABLE.response(scope) if self._is_over() else await self._answered(scope, receive)
+        await response(scope, receive, send)
+
+    async def _answered(self, scope: Scope, receive: Receive) -> Response:
+        try:
+            return await webhook(Request(scope, receive))
+        except Exception as error:  # noqa: BLE001 - the top of a request: it is logged, and answered as all are
+            return logged_problem(error, scope).response(scope)
+
+
+def _path(scope: Scope) -> str:
+    return str(scope["path"]).removeprefix(scope.get("root_path", ""))
 
 
 def _json(value: dict[str, Any]) -> Response:
