@@ -29,6 +29,8 @@ ASIDE = "#"
 
 _TOGETHER_S = 0.02
 """What arrives within it is looked at once."""
+_CROWDED_S = 0.25
+"""Where more waits than there is room for, to look through it all takes its time, and seldom finds room."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,27 +66,34 @@ class Sessions:
         try:
             while True:
                 self._news.clear()
+                is_crowded = False
                 with _trouble_told():
-                    await self._take_up()
+                    is_crowded = await self._take_up()
                 with contextlib.suppress(TimeoutError):
                     # not wait_for: before Python 3.12 it may lose a cancellation
                     async with asyncio.timeout(self._pace.poll_s):
                         await self._news.wait()
-                await asyncio.sleep(_TOGETHER_S)
+                await asyncio.sleep(_CROWDED_S if is_crowded else _TOGETHER_S)
         finally:
             tasks = [renewing, *self._tasks.values()]
             for task in tasks:
                 task.cancel()
             await asyncio.gather(*tasks, return_exceptions=True)
 
-    async def _take_up(self) -> None:
+    async def _take_up(self) -> bool:
+        """Whether something has to wait for room."""
+        is_crowded = False
         for key in await self._inbox.waiting_sessions():
-            if key in self._tasks or self._is_full(aside=ASIDE in key):
+            if key in self._tasks:
+                continue
+            if self._is_full(aside=ASIDE in key):
+                is_crowded = True
                 continue
             if ASIDE in key and await self._is_elsewhere(key.partition(ASIDE)[0]):
                 continue
             if await self._inbox.claim(key, self._owner, self._pace.lease_s):
                 self._tasks[key] = asyncio.create_task(self._work(key))
+        return is_crowded
 
     def _is_full(self, *, aside: bool) -> bool:
         """Each kind has room of its own: files that are ingested keep nobody waiting, and answers stop no /stop."""
