@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from itertools import chain, zip_longest
 from typing import Any, Protocol, TypeAlias, runtime_checkable
 
 from langchain_core.documents import Document
@@ -93,16 +94,15 @@ def retrieve(
 
 
 def together(searches: Sequence[Retrieved]) -> Retrieved:
-    """What several wordings of one question found, each chunk once, the best first; judged by the best of them."""
+    """What several wordings of one question found, in turn, each chunk once; judged by the best of them."""
     best = max(searches, key=lambda one: one.answerable, default=NOTHING)
     if len(searches) < 2:
         return best
+    in_turn = chain.from_iterable(zip_longest(*(one.found for one in searches)))
     by_text: dict[str, Found] = {}
-    for one in (found for search in searches for found in search.found):
-        text = plain(one.document.page_content)
-        if text not in by_text or by_text[text].score < one.score:
-            by_text[text] = one
-    return replace(best, found=tuple(sorted(by_text.values(), key=lambda one: -one.score)))
+    for found in filter(None, in_turn):
+        by_text.setdefault(plain(found.document.page_content), found)
+    return replace(best, found=tuple(by_text.values()))
 
 
 def candidates_by_pairing(

@@ -17,6 +17,7 @@ from app.feishu.delivery import Deliverer, Numbers, uuid_of
 from app.feishu.errors import CardProblem, ContentRefused
 from app.feishu.inbox import Inbox, Item
 from app.feishu.live import LiveCard, live
+from app.feishu.markup import without_mentions
 from app.feishu.showing import LinkOf, shown_answer
 from app.feishu.texts import say
 from app.feishu.wire import Content
@@ -69,11 +70,12 @@ class Asking:
             running.stop.set()
         return running is not None
 
-    def stop_answer_to(self, message_id: str) -> None:
-        """End the answer to this message, where it is being made."""
-        for running in self._running.values():
-            if running.message_id == message_id:
-                running.stop.set()
+    def stop_answer_to(self, message_id: str) -> bool:
+        """End the answer to this message; whether it was being made."""
+        found = [running for running in self._running.values() if running.message_id == message_id]
+        for running in found:
+            running.stop.set()
+        return bool(found)
 
     async def ask(self, item: Item, question: str, numbers: Numbers) -> Item:
         """
@@ -93,7 +95,7 @@ class Asking:
             except _NO_ANSWER as error:
                 return await self.tell(card.item, language, _why(error, asked, language), numbers)
             if await self._is_recalled(item):
-                return await self._drop(card.item, language, numbers)
+                return await self.drop(card.item, language, numbers)
             if not output.get("answer"):
                 return await self.tell(card.item, language, say("stopped", language), numbers)
             item, _ = await keep(self._database, card.item, question, output)
@@ -129,7 +131,7 @@ class Asking:
         if failed:
             uuid = uuid_of(click, "text")
             await self._deliverer.client.reply(
-                str(target.message_id), Content.text(failed), uuid=uuid, chat_id=target.chat_id
+                str(target.message_id), Content.text(without_mentions(failed)), uuid=uuid, chat_id=target.chat_id
             )
 
     async def restore(self, target: Item, numbers: Numbers) -> None:
@@ -146,8 +148,14 @@ class Asking:
         """In the card that people see already, or as a text; raises as `Deliverer.text`."""
         if item.card_id is None:
             return await self._deliverer.text(item, text)
-        item = await self._deliverer.reply(item, Content.card_id(item.card_id))
-        await self._deliverer.replace(item, note_card(language, text), numbers)
+        item = await self._inbox.change(item, said=text, state="answered")
+        try:
+            item = await self._deliverer.reply(item, Content.card_id(str(item.card_id)))
+            await self._deliverer.replace(item, note_card(language, text), numbers)
+        except (CardProblem, ContentRefused) as error:
+            logger.warning("item %d: its card cannot be changed: %s", item.id, error)
+            item = await self._inbox.change(item, card_id=None, reply_id=None, sending_at=None)
+            return await self._deliverer.text(item, text)
         return item
 
     async def _answered(self, item: Item, asked: Asked, card: LiveCard) -> dict[str, Any]:
@@ -168,7 +176,7 @@ class Asking:
         now = await self._inbox.get(item.id)
         return now is not None and now.outcome == RECALLED
 
-    async def _drop(self, item: Item, language: Language, numbers: Numbers) -> Item:
+    async def drop(self, item: Item, language: Language, numbers: Numbers) -> Item:
         """Nobody wants the answer any more; a card that is to be seen says why it ends."""
         if item.card_id and item.reply_id:
             await self._deliverer.replace(item, note_card(language, say("recalled", language)), numbers)
@@ -205,4 +213,4 @@ def _why(error: Exception, asked: Asked, language: Language) -> str:
     if isinstance(error, QueueFull):
         return say("busy", language)
     logger.warning("a question is not answered: %s", error)
-    return say("failed", language, str(error))
+    return say("failed", language)

@@ -6,13 +6,13 @@ import logging
 from dataclasses import dataclass
 
 from app.feishu import events
-from app.feishu.asking import Asking
+from app.feishu.asking import RECALLED, Asking
 from app.feishu.attachments import Images, NotRecognised
 from app.feishu.commands import STOP, Commands, command_of
 from app.feishu.content import Said, mentions_of, said
 from app.feishu.conversation import Conversations
 from app.feishu.delivery import CannotTell, Deliverer, Numbers
-from app.feishu.errors import CallFailed, CardProblem, ChatClosed, ContentRefused, MessageGone, PlatformUnavailable
+from app.feishu.errors import CallFailed, ChatClosed, ContentRefused, MessageGone, PlatformUnavailable
 from app.feishu.events import MessageReceived
 from app.feishu.inbox import Inbox, Item
 from app.feishu.offers import Offers
@@ -50,9 +50,10 @@ class Bot:
             TakenOver: somebody else does it.
         """
         try:
-            outcome = await self._handled(item, numbers)
-        except CannotTell as error:
-            outcome = await self._say_unsure(item, error)
+            try:
+                outcome = await self._handled(item, numbers)
+            except CannotTell as error:
+                outcome = await self._say_unsure(item, error)
         except (ChatClosed, MessageGone, ContentRefused) as error:
             logger.warning("item %d ends without an answer: %s", item.id, error)
             await self.inbox.change(item, state="failed", outcome=str(error)[:200])
@@ -67,24 +68,31 @@ class Bot:
         Raises:
             CallFailed: not now.
         """
-        if item.kind == "click" and item.event["value"].get("action") == "regenerate":
-            await self._restore(item, numbers)
+        if item.kind == "click":
+            await self._give_up_click(item, numbers)
         if item.kind == "message":
             language = await self._language(item, item.question)
             try:
-                await self.asking.tell(item, language, say("failed", language, why), numbers)
-            except (ChatClosed, MessageGone, ContentRefused, CannotTell) as error:
+                item = await self.asking.tell(item, language, say("failed", language), numbers)
+            except PlatformUnavailable:
+                raise
+            except (CallFailed, CannotTell) as error:
                 logger.warning("item %d: nobody could be told that it failed: %s", item.id, error)
         await self.inbox.change(item, state="failed", outcome=why[:200])
 
-    async def _restore(self, click: Item, numbers: Numbers) -> None:
-        """The card that another answer was to be written into shows the last one again."""
+    async def _give_up_click(self, click: Item, numbers: Numbers) -> None:
+        """The card shows the last answer again; a file is offered as before."""
         target = await self.inbox.get(int(click.event["value"]["turn"]))
         if target is None:
             return
         try:
-            await self.asking.restore(target, numbers)
-        except (ChatClosed, MessageGone, ContentRefused, CardProblem) as error:
+            if click.event["value"].get("action") == "regenerate":
+                await self.asking.restore(target, numbers)
+            else:
+                await self.offers.offer_again(target, await self._language(target, ""))
+        except PlatformUnavailable:
+            raise
+        except CallFailed as error:
             logger.warning("item %d: its card stays as it is: %s", target.id, error)
 
     async def refuse(self, item: Item, waiting: int) -> None:
@@ -95,8 +103,16 @@ class Bot:
             CallFailed: not now.
         """
         language = await self._language(item, "")
-        await self.deliverer.text(item, say("too_many", language, waiting))
-        await self.inbox.change(item, state="done", outcome="too many waited")
+        state, outcome = "done", "too many waited"
+        try:
+            item = await self.deliverer.text(item, say("too_many", language, waiting))
+        except PlatformUnavailable:
+            raise
+        except (CallFailed, CannotTell) as error:
+            state, outcome = "failed", str(error)[:200]
+        fresh = await self.inbox.get(item.id)
+        if fresh is not None:
+            await self.inbox.change(fresh, state=state, outcome=outcome)
 
     async def _handled(self, item: Item, numbers: Numbers) -> str:
         """What is noted of it; empty where that was done."""
@@ -116,8 +132,12 @@ class Bot:
     async def _message(self, item: Item, message: MessageReceived, numbers: Numbers) -> str:
         if message.is_in_group and not mentions_of(self.me, message.mentions):
             return "it was not said to the bot"
-        if item.outcome == "recalled":
-            return item.outcome
+        if item.outcome == RECALLED:
+            await self.asking.drop(item, await self._language(item, item.question), numbers)
+            return RECALLED
+        if item.state == "answered" and not item.answers:
+            await self.asking.tell(item, await self._language(item, item.question), item.said, numbers)
+            return ""
         if item.state == "answered":
             await self.asking.ask(item, item.question, numbers)
             return ""
@@ -137,12 +157,12 @@ class Bot:
     async def _said(self, item: Item, message: MessageReceived, numbers: Numbers) -> str:
         words = said(message.msg_type, message.content, message.mentions, me=self.me) or Said()
         if command := command_of(words.text):
-            language = await self._language(item, command.argument)
+            language = await self._language(item, "")
             await self.deliverer.text(item, await self.commands.carry_out(command, item, language))
             return f"/{command.name}"
         text = words.text
         if words.images:
-            read = await self._read(item, message, words)
+            read = await self._read(item, message, words, numbers)
             if read is None:
                 return "an image without text"
             text = f"{text}\n{read}".strip()[:MAX_QUESTION]
@@ -160,7 +180,7 @@ class Bot:
         await self.asking.ask(item, text, numbers)
         return ""
 
-    async def _read(self, item: Item, message: MessageReceived, words: Said) -> str | None:
+    async def _read(self, item: Item, message: MessageReceived, words: Said, numbers: Numbers) -> str | None:
         """The images' text; None where the person was told that there is none."""
         language = await self._language(item, words.text)
         try:
@@ -170,8 +190,9 @@ class Bot:
         except PlatformUnavailable:
             raise
         except (DocumentError, CallFailed) as error:
-            why = say("image_damaged", language, str(error))
-        await self.deliverer.text(item, why)
+            logger.warning("item %d: an image cannot be read: %s", item.id, error)
+            why = say("image_damaged", language)
+        await self.asking.tell(item, language, why, numbers)
         return None
 
     async def _forwarded(self, item: Item, message: MessageReceived, numbers: Numbers) -> str:
@@ -190,7 +211,7 @@ class Bot:
     async def _stop(self, item: Item) -> str:
         message = events.message_from(item.event)
         language = await self._language(item, "")
-        stopped = self.asking.stop(message.session)
+        stopped = self.asking.stop(message.session) or self.asking.stop_answer_to(message.root_id)
         await self.deliverer.text(item, say("stopping" if stopped else "nothing_runs", language))
         return f"/{STOP}"
 

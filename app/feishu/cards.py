@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias
 
-from app.feishu.markup import answer_markup, link, literal, shortened
+from app.feishu.markup import answer_markup, link, literal, shortened, without_mentions
 from app.feishu.texts import say
 from chains.language import Language
 
@@ -115,10 +115,13 @@ def answer_text(shown: AnswerShown) -> str:
 
 def answer_post(shown: AnswerShown) -> dict[str, Any]:
     """The same as rich text."""
-    paragraphs: list[list[dict[str, Any]]] = [[{"tag": "text", "text": line}] for line in shown.answer.split("\n")]
+    paragraphs: list[list[dict[str, Any]]] = [
+        [{"tag": "text", "text": without_mentions(line)}] for line in shown.answer.split("\n")
+    ]
     for one in shown.sources:
-        place = f" {one.place}" if one.place else ""
-        named = {"tag": "a", "text": one.title, "href": one.url} if one.url else {"tag": "text", "text": one.title}
+        place = without_mentions(f" {one.place}") if one.place else ""
+        title = without_mentions(one.title)
+        named = {"tag": "a", "text": title, "href": one.url} if one.url else {"tag": "text", "text": title}
         paragraphs.append([{"tag": "text", "text": f"{one.marker} "}, named, {"tag": "text", "text": place}])
     paragraphs.append([{"tag": "text", "text": _standing(shown)}])
     locale = "zh_cn" if shown.language == "zh" else "en_us"

@@ -16,13 +16,15 @@ from app.feishu.cards import AnswerShown, Card, answer_card, answer_post, answer
 from app.feishu.client import FeishuClient
 from app.feishu.errors import CallFailed, CardProblem, ContentRefused, MessageGone, Misconfigured, PlatformUnavailable
 from app.feishu.inbox import Inbox, Item
+from app.feishu.markup import without_mentions
 from app.feishu.texts import say
 from app.feishu.wire import Content
 
 logger = logging.getLogger(__name__)
 HONOURED_S = 50 * 60.0
 """A little less than the hour."""
-_MAX_TEXT = 40_000
+_TYPES = {"card": "interactive", "post": "post", "text": "text"}
+_MAX_TEXT = 30_000
 """Characters; Feishu takes 150 KB."""
 _LOOK_BACK_S = 120
 
@@ -56,7 +58,10 @@ class Deliverer:
             CallFailed: it was not done (now).
             CannotTell: whether it was done before.
         """
-        return await self.reply(await self._in_form(item, "text"), Content.text(text[:_MAX_TEXT]))
+        if item.form != "text" or item.said != text:
+            # settled before it is sent: who comes after a crash says this, and nothing else
+            item = await self._inbox.change(item, form="text", said=text, state="answered")
+        return await self.reply(item, Content.text(without_mentions(text[:_MAX_TEXT])))
 
     async def notice(self, item: Item, text: str) -> None:
         """Beside a reply that may be there already; raises `CallFailed`."""
@@ -68,11 +73,11 @@ class Deliverer:
         """A card that is a message of its own; raises as `text`."""
         return await self.reply(await self._in_form(item, "card"), Content.card(card))
 
-    async def reply(self, item: Item, content: Content) -> Item:
-        """To somebody's message, once, in the form that the item has; raises as `text`."""
+    async def reply(self, item: Item, content: Content, *, part: str = "") -> Item:
+        """To somebody's message, once, in the form that the item has (or as another `part`); raises as `text`."""
         if item.reply_id:
             return item
-        if item.sending_at is not None and self._now() - item.sending_at > HONOURED_S:
+        if item.sending_at is not None and not 0 <= self._now() - item.sending_at <= HONOURED_S:
             if found := await self._own_reply(item):
                 return await self._inbox.change(item, reply_id=found)
             item = await self._inbox.change(item, sending_at=self._now())
@@ -81,7 +86,7 @@ class Deliverer:
         reply_id = await self.client.reply(
             str(item.message_id),
             content,
-            uuid=uuid_of(item, item.form),
+            uuid=uuid_of(item, part or item.form),
             chat_id=item.chat_id,
             in_thread=bool(item.event.get("thread_id")),
         )
@@ -93,11 +98,14 @@ class Deliverer:
 
         Raises as `text`.
         """
+        is_uncertain = item.sending_at is not None and item.reply_id is None
         if item.form in ("", "card"):
             item = await self._in_form(item, "card")
             try:
                 return await self._answer_card(item, answer_card(shown), numbers)
             except (ContentRefused, CardProblem, Misconfigured) as error:
+                if is_uncertain and (found := await self._own_reply(item)):
+                    item = await self._inbox.change(item, reply_id=found)
                 # who was overtaken by another process learns it here, before a second answer goes out
                 item = await self._inbox.change(item, form="post", sending_at=None)
                 logger.warning("item %d: the card is not taken (%s): the answer goes out as rich text", item.id, error)
@@ -109,7 +117,12 @@ class Deliverer:
             except ContentRefused as error:
                 logger.warning("item %d: rich text is not taken (%s): the answer goes out as text", item.id, error)
                 item = await self._inbox.change(item, form="text", sending_at=None)
-        return await self.reply(item, Content.text(answer_text(shown)[:_MAX_TEXT]))
+        try:
+            return await self.reply(item, Content.text(without_mentions(answer_text(shown)[:_MAX_TEXT])))
+        except ContentRefused as error:
+            logger.warning("item %d: nor is text taken: %s", item.id, error)
+            item = await self._inbox.change(item, sending_at=None)
+            return await self.reply(item, Content.text(say("refused_content", shown.language)), part="refused")
 
     async def replace(self, item: Item, card: Card, numbers: Numbers) -> None:
         """
@@ -165,6 +178,7 @@ class Deliverer:
                 until_s=int(self._now()) + _LOOK_BACK_S,
             ):
                 is_mine = message.sender_type == "app" and message.sender_id == self.client.credentials.app_id
+                is_mine = is_mine and message.msg_type == _TYPES.get(item.form)
                 # in a thread every message hangs on the first one
                 is_it = message.parent_id == item.message_id or bool(thread and self._may_be(item, message.created_ms))
                 if is_mine and is_it and not message.deleted and await self._inbox.of_reply(message.message_id) is None:

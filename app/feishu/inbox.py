@@ -26,6 +26,8 @@ logger = logging.getLogger(__name__)
 KEPT = timedelta(days=30)
 """Longer than any signature is accepted, and than a card can be changed (14 days)."""
 OPEN = ("waiting", "answered")
+ASIDE = "#"
+"""What follows it in a session's key is done beside the conversation, and not in its order."""
 _AT_ONCE = 200
 _GATHERING_S = 0.005
 """Events that come so soon after each other are kept in one commit."""
@@ -72,6 +74,7 @@ class Item:
     sending_at: float | None
     outcome: str
     question: str
+    said: str
     received_at: datetime
 
 
@@ -149,7 +152,9 @@ class Inbox:
         """In a thread, in one go: Feishu waits for it."""
         now = datetime.now(UTC)
         rows = [_values(one, now) for one in arrivals]
-        sessions = [{"key": key, "lease_until": 0.0, "forgotten_until": 0} for key in {one.session for one in arrivals}]
+        sessions = [
+            {"key": key, "lease_until": 0.0, "forgotten_until": 0} for key in sorted({one.session for one in arrivals})
+        ]
         with self._engine.begin() as connection:
             insert = _insert_new(connection, InboxRow).returning(InboxRow.event_id)
             new = set(connection.execute(insert, rows).scalars())
@@ -187,16 +192,17 @@ class Inbox:
             return [_item(row) for row in await session.scalars(query)]
 
     @unbroken
-    async def is_clicked(self, target: Item, *, besides: str) -> bool:
-        """Whether another answer to the target is asked for already, by another event."""
-        query = (
-            select(InboxRow.id)
-            .where(InboxRow.session == target.session, InboxRow.state.in_(OPEN), InboxRow.kind == "click")
-            .where(InboxRow.outcome == f"regenerate {target.id}", InboxRow.event_id != besides)
-            .limit(1)
+    async def clicks_for_another(self, target: Item) -> tuple[int, int]:
+        """How often another answer to the target was asked for: what is still open, and what has ended."""
+        query = select(InboxRow.state).where(
+            InboxRow.session == target.session,
+            InboxRow.kind == "click",
+            InboxRow.message_id.startswith(f"regenerate-{target.id}-"),
         )
         async with self._database.session() as session:
-            return await session.scalar(query) is not None
+            states = list(await session.scalars(query))
+        open_ones = sum(state in OPEN for state in states)
+        return open_ones, len(states) - open_ones
 
     @unbroken
     async def put_off(self, key: str, due_at: float) -> None:
@@ -275,7 +281,7 @@ class Inbox:
         """
         From now on the item is ours; numbers are set aside for the changes of its card, or of the one it changes.
 
-        The second of the two is the last number that was used before; a thousand after it are this attempt's.
+        The second of the two is the last number that was used before; ten thousand after it are this attempt's.
 
         Raises:
             TakenOver: another attempt has begun since the item was read.
@@ -304,10 +310,15 @@ class Inbox:
     @unbroken
     async def forget_old(self) -> None:
         """What ended long ago."""
+        ended = delete(InboxRow).where(InboxRow.state.not_in(OPEN), InboxRow.received_at < datetime.now(UTC) - KEPT)
+        still_open = select(InboxRow.session).where(InboxRow.state.in_(OPEN))
+        # of a conversation it is kept from where on it is history; what was done beside it is over
+        aside = delete(SessionLeaseRow).where(
+            SessionLeaseRow.key.contains(ASIDE), SessionLeaseRow.key.not_in(still_open)
+        )
         async with self._database.writing() as session:
-            await session.execute(
-                delete(InboxRow).where(InboxRow.state.not_in(OPEN), InboxRow.received_at < datetime.now(UTC) - KEPT)
-            )
+            await session.execute(ended)
+            await session.execute(aside)
 
     # sessions
 
@@ -357,7 +368,7 @@ class Inbox:
             await session.execute(statement)
 
 
-_NUMBERS = 1000
+_NUMBERS = 10_000
 
 
 async def changed(session: AsyncSession, item: Item, **values: Any) -> Item:
@@ -418,6 +429,7 @@ def _values(arrival: Arrival, now: datetime) -> dict[str, Any]:
         "attempts": 0,
         "pardoned": 0,
         "question": "",
+        "said": "",
         "answers": [],
         "form": "",
         "sequence": 0,
@@ -447,5 +459,6 @@ def _item(row: InboxRow) -> Item:
         sending_at=row.sending_at,
         outcome=row.outcome,
         question=row.question,
+        said=row.said,
         received_at=row.received_at if row.received_at.tzinfo else row.received_at.replace(tzinfo=UTC),
     )

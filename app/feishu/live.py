@@ -57,6 +57,7 @@ class LiveCard:
             await self._changed.wait()
             if not self._is_over.is_set():
                 await self._open()
+                await self._pause()
             while not self._is_over.is_set():
                 await self._changed.wait()
                 self._changed.clear()
@@ -77,7 +78,7 @@ class LiveCard:
                 await self._is_over.wait()
 
     async def _open(self) -> None:
-        card = streaming_card(self._language, self._question)
+        card = streaming_card(self._language, self._question, answer_markup(self._text))
         if self.item.reply_id and self.item.card_id:
             # begun before a crash, or an answer that is written anew: it goes on in the same card
             number = self._numbers.next()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 
+_AT = re.compile(r"<(?=\s*/?\s*at\b)", re.IGNORECASE)
 _EVERY = re.compile(r"[<>*_~\[\]()#`|\\$!]")
 
 
@@ -21,6 +22,11 @@ def answer_markup(text: str) -> str:
     """
     # tags would mention people, pictures of other servers are refused, and so are more than a few tables
     return text.replace("<", "&#60;").replace("![", "!&#91;").replace("|", "&#124;")
+
+
+def without_mentions(text: str) -> str:
+    """For plain and rich text, in which `<at …>` would call people, or everybody."""
+    return _AT.sub("＜", text)
 
 
 def link(text: str, url: str) -> str:

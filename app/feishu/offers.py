@@ -78,6 +78,19 @@ class Offers:
         await self._show(offer, language, say("file_running", language, file.name, collection))
         await self._show(offer, language, await self._taken(click, offer, collection, language))
 
+    async def offer_again(self, offer: Item, language: Language) -> None:
+        """
+        What was decided could not be done: somebody may decide anew.
+
+        Raises:
+            CallFailed: the card cannot be changed (now).
+        """
+        file = attached(str(offer.event["content"]))
+        collection = await self._conversations.collection(offer.chat_id)
+        card = offer_card(language, file.name, collection, str(offer.id))
+        await self._inbox.mark(offer.id, OFFERED, instead_of=offer.outcome)
+        await self._deliverer.client.patch_card(str(offer.reply_id), card, chat_id=offer.chat_id)
+
     async def _taken(self, click: Item, offer: Item, collection: str, language: Language) -> str:
         """What has become of it."""
         file = attached(str(offer.event["content"]))

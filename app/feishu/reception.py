@@ -16,8 +16,7 @@ from app.feishu.commands import STOP, command_of
 from app.feishu.content import mentions_of, said
 from app.feishu.errors import InboxUnavailable
 from app.feishu.events import Clicked, MessageReceived, Reacted, Recalled, Unneeded
-from app.feishu.inbox import Arrival, Inbox, Item
-from app.feishu.sessions import ASIDE
+from app.feishu.inbox import ASIDE, Arrival, Inbox, Item
 from app.feishu.texts import Key, say
 from chains.language import Language
 
@@ -173,10 +172,15 @@ class Reception:
             return _toast("warning", "unknown_button")
         if len(target.answers) >= MAX_ANSWERS:
             return _toast("info", "no_more", MAX_ANSWERS)
-        if await self._inbox.is_clicked(target, besides=event.event_id):
+        if await self._inbox.knows(event.event_id):
+            return _toast("info", "regenerating")
+        open_ones, ended = await self._inbox.clicks_for_another(target)
+        if open_ones:
             return _toast("info", "regenerating_already")
-        await self._inbox.accept(_click_arrival(event, target, target.session, outcome=f"regenerate {target.id}"))
-        return _toast("info", "regenerating")
+        # of two clicks at the same moment the second finds this name taken
+        name = f"regenerate-{target.id}-{ended}"
+        is_first = await self._inbox.accept(_click_arrival(event, target, target.session, name=name))
+        return _toast("info", "regenerating" if is_first else "regenerating_already")
 
     async def _rate(self, arrival: Arrival, answer_id: str, rating: str) -> None:
         """The last word that came counts; a word that comes again does not come last by that."""
@@ -188,7 +192,9 @@ class Reception:
         await self._inbox.accept(arrival)
 
 
-def _click_arrival(event: Clicked, target: Item, session: str, *, state: str = "waiting", outcome: str = "") -> Arrival:
+def _click_arrival(
+    event: Clicked, target: Item, session: str, *, state: str = "waiting", outcome: str = "", name: str | None = None
+) -> Arrival:
     return Arrival(
         event_id=event.event_id,
         kind="click",
@@ -197,6 +203,7 @@ def _click_arrival(event: Clicked, target: Item, session: str, *, state: str = "
         person=event.person,
         created_ms=event.created_ms,
         event=events.as_json(event),
+        message_id=name,
         state=state,
         outcome=outcome,
     )

@@ -20,15 +20,15 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.feishu.bot import MAX_ATTEMPTS, Bot
 from app.feishu.delivery import Numbers
 from app.feishu.errors import CallFailed
-from app.feishu.inbox import Inbox, Item, TakenOver
+from app.feishu.inbox import ASIDE, Inbox, Item, TakenOver
 
 logger = logging.getLogger(__name__)
-ASIDE = "#"
-"""What follows it in a session's key is done beside the conversation, and not in its order."""
 
 
 _TOGETHER_S = 0.02
 """What arrives within it is looked at once."""
+_REFUSED_AT_ONCE = 3
+_BOUND = ("", "file")
 _CROWDED_S = 0.25
 """Where more waits than there is room for, to look through it all takes its time, and seldom finds room."""
 
@@ -56,6 +56,7 @@ class Sessions:
         self._inbox = inbox
         self._pace = pace
         self._owner = uuid.uuid4().hex
+        self._began_at = time.time()
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._news = asyncio.Event()
         inbox.on_arrival(self._news.set)
@@ -86,7 +87,7 @@ class Sessions:
         for key in await self._inbox.waiting_sessions():
             if key in self._tasks:
                 continue
-            if self._is_full(aside=ASIDE in key):
+            if self._is_full(key):
                 is_crowded = True
                 continue
             if ASIDE in key and await self._is_elsewhere(key.partition(ASIDE)[0]):
@@ -95,9 +96,10 @@ class Sessions:
                 self._tasks[key] = asyncio.create_task(self._work(key))
         return is_crowded
 
-    def _is_full(self, *, aside: bool) -> bool:
-        """Each kind has room of its own: files that are ingested keep nobody waiting, and answers stop no /stop."""
-        return sum((ASIDE in key) == aside for key in self._tasks) >= self._pace.side_by_side
+    def _is_full(self, key: str) -> bool:
+        """Conversations and files have room of their own, and for what ends an answer there always is some."""
+        kind = _kind(key)
+        return kind in _BOUND and sum(_kind(one) == kind for one in self._tasks) >= self._pace.side_by_side
 
     async def _is_elsewhere(self, key: str) -> bool:
         """Whether another process works on this conversation: what is said beside it is for that one."""
@@ -114,6 +116,9 @@ class Sessions:
                 await self._work_on(item)
         except TakenOver as error:
             logger.warning("another process goes on with a conversation: %s", error)
+        except CallFailed as error:  # of what is said beside an item
+            logger.warning("a conversation waits for Feishu: %s", error)
+            await asyncio.sleep(self._pace.first_delay_s)
         except (SQLAlchemyError, OSError) as error:
             logger.warning("the inbox cannot be worked on now (%s): larkwise tries again", _first_line(error))
             await asyncio.sleep(self._pace.poll_s)
@@ -146,7 +151,8 @@ class Sessions:
 
     async def _put_off(self, item: Item, numbers: Numbers, error: CallFailed) -> None:
         """It waits for Feishu, the longer the longer it has waited; after a day it has failed."""
-        age = time.time() - item.received_at.timestamp()
+        # what came before this process began has not waited for Feishu all the time
+        age = time.time() - max(item.received_at.timestamp(), self._began_at)
         if age > self._pace.give_up_s:
             await self._give_up(item, numbers, age, error)
             return
@@ -171,9 +177,13 @@ class Sessions:
 
     async def _refuse_excess(self, key: str) -> None:
         """More than a few wait: the newest are told so, and not left to hope."""
-        for one in (await self._inbox.unbegun(key))[self._pace.queue + 1 :]:
-            with contextlib.suppress(CallFailed, TakenOver):  # it is its turn later, then
-                await self._bot.refuse(one, self._pace.queue)
+        excess = (await self._inbox.unbegun(key))[self._pace.queue + 1 :]
+        for one in excess[-_REFUSED_AT_ONCE:]:
+            with contextlib.suppress(TakenOver):
+                try:
+                    await self._bot.refuse(one, self._pace.queue)
+                except CallFailed:  # it is its turn later, then
+                    return
 
     async def _renew(self) -> None:
         """Whose lease is lost is not worked on any more: another process does."""
@@ -194,6 +204,13 @@ def _trouble_told() -> Iterator[None]:
         yield
     except (SQLAlchemyError, OSError) as error:
         logger.warning("the inbox cannot be read now (%s): larkwise tries again", _first_line(error))
+    except Exception:  # the top of a task: without it nobody would be answered any more
+        logger.exception("the inbox cannot be worked on now: larkwise tries again")
+
+
+def _kind(key: str) -> str:
+    """Empty of a conversation, else what is done beside it."""
+    return key.partition(ASIDE)[2].partition("-")[0]
 
 
 def _first_line(error: Exception) -> str:

@@ -24,6 +24,7 @@ class InboxRow(Base):
         Index("feishu_inbox_by_state", "state", "session"),
         Index("feishu_inbox_by_session", "session", "id"),
         Index("feishu_inbox_by_reply", "reply_id"),
+        Index("feishu_inbox_by_chat", "chat_id", "id"),
     )
 
     id: Mapped[int] = mapped_column(primary_key=True)
@@ -46,6 +47,8 @@ class InboxRow(Base):
     """Those of them that ended for a reason that is not the item's: Feishu was away, the service was stopped."""
     question: Mapped[str] = mapped_column(Text, default="")
     """As it was put to the chain."""
+    said: Mapped[str] = mapped_column(Text, default="")
+    """What is answered where it is no answer of the chain: settled before it is sent."""
     answers: Mapped[list[str]] = mapped_column(JSON, default=list)
     """Ids of the answers to it, the newest last."""
     form: Mapped[str] = mapped_column(String(16), default="")
@@ -66,7 +69,7 @@ class SessionLeaseRow(Base):
     __tablename__ = "feishu_sessions"
 
     key: Mapped[str] = mapped_column(String(200), primary_key=True)
-    owner: Mapped[str | None] = mapped_column(String(64))
+    owner: Mapped[str | None] = mapped_column(String(64), index=True)
     lease_until: Mapped[float] = mapped_column(default=0.0)
     forgotten_until: Mapped[int] = mapped_column(default=0)
     """Messages with an id up to this one are no history any more (`/new`)."""

@@ -38,6 +38,7 @@ Key: TypeAlias = Literal[
     "not_supported",
     "no_ocr",
     "image_damaged",
+    "refused_content",
     "forward_unread",
     "too_large",
     "file_gone",
@@ -141,7 +142,14 @@ _TEXTS: dict[Key, dict[Language, str]] = {
         "zh": "服务器没有安装文字识别，请把图片里的问题用文字发给我。",
         "en": "Text recognition is not installed here: please write what the image says.",
     },
-    "image_damaged": {"zh": "这张图片无法读取：{}", "en": "The image cannot be read: {}"},
+    "image_damaged": {
+        "zh": "这张图片无法读取，请把里面的问题用文字发给我。",
+        "en": "The image cannot be read: please write what it says.",
+    },
+    "refused_content": {
+        "zh": "回答里有飞书不允许发送的内容，请换个问法。",
+        "en": "Feishu does not let this answer through: please ask in other words.",
+    },
     "forward_unread": {
         "zh": "转发的消息读取不到，请把内容直接发给我。",
         "en": "The forwarded messages cannot be read: please send me what they say.",
@@ -173,8 +181,8 @@ _TEXTS: dict[Key, dict[Language, str]] = {
         "en": "{} questions of this conversation are still waiting: please ask again when they are answered.",
     },
     "failed": {
-        "zh": "抱歉，这个问题没能回答（{}）。请再问一次。",
-        "en": "Sorry, this could not be answered ({}). Please ask again.",
+        "zh": "抱歉，这个问题没能回答。请再问一次。",
+        "en": "Sorry, this could not be answered. Please ask again.",
     },
     "busy": {
         "zh": "现在提问的人太多，请过一会儿再问。",

@@ -29,6 +29,7 @@ def upgrade() -> None:
         sa.Column("attempts", sa.Integer(), nullable=False),
         sa.Column("pardoned", sa.Integer(), nullable=False),
         sa.Column("question", sa.Text(), nullable=False),
+        sa.Column("said", sa.Text(), nullable=False),
         sa.Column("answers", sa.JSON(), nullable=False),
         sa.Column("form", sa.String(16), nullable=False),
         sa.Column("card_id", sa.String(128), nullable=True),
@@ -40,6 +41,7 @@ def upgrade() -> None:
     op.create_index("feishu_inbox_by_state", "feishu_inbox", ["state", "session"])
     op.create_index("feishu_inbox_by_session", "feishu_inbox", ["session", "id"])
     op.create_index("feishu_inbox_by_reply", "feishu_inbox", ["reply_id"])
+    op.create_index("feishu_inbox_by_chat", "feishu_inbox", ["chat_id", "id"])
     op.create_table(
         "feishu_sessions",
         sa.Column("key", sa.String(200), primary_key=True),
@@ -47,6 +49,7 @@ def upgrade() -> None:
         sa.Column("lease_until", sa.Float(), nullable=False),
         sa.Column("forgotten_until", sa.Integer(), nullable=False),
     )
+    op.create_index("ix_feishu_sessions_owner", "feishu_sessions", ["owner"])
     op.create_table(
         "feishu_chats",
         sa.Column("chat_id", sa.String(128), primary_key=True),

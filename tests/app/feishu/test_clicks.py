@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+from concurrent.futures import ThreadPoolExecutor
 
 from app.database import FeedbackRow
 from tests.app.feishu.chats import QUESTION, Room, is_final, shown, values
@@ -102,6 +103,16 @@ def test_two_clicks_on_regenerate_make_one_more_answer_and_after_some_there_are_
         card = regenerated(room, card, times)
         last = room.click(card, "regenerate")
     assert "other words" in toast(last)
+
+
+def test_of_two_clicks_at_the_same_moment_one_counts(room: Room) -> None:
+    card = room.ask(QUESTION)
+    room.model.replies[:] = [Words(OTHER, gap_s=0.1)]
+    clicks = [room.platform.click(room.li, current(room, card), values(card)[2]) for _ in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        toasts = [toast(one) for one in threads.map(room.deliver, clicks)]
+    assert sum("already" in one for one in toasts) == 3
+    assert "Earlier answer (2)" not in shown(regenerated(room, card))
 
 
 def test_a_model_that_fails_leaves_the_first_answer_and_says_why(room: Room) -> None:

@@ -147,7 +147,7 @@ def test_help_says_what_can_be_done(room: Room) -> None:
 
 def test_kb_shows_and_chooses_the_chats_collection(room: Room) -> None:
     assert "default" in shown(room.ask("/kb"))
-    assert "There is no collection nowhere" in shown(room.ask("/kb nowhere"))
+    assert "没有名为“nowhere”的知识库" in shown(room.ask("/kb nowhere"))
     room.service.services.collections.create("empty")
     assert "empty" in shown(room.ask("/kb empty"))
     assert "The documents do not answer" in shown(room.ask(QUESTION))
@@ -176,6 +176,19 @@ def test_stop_ends_the_answer_that_is_being_written(room: Room) -> None:
     card = room.reply_to(question)
     assert "(stopped)" in shown(card)
     assert shown(card).count("long") < 200
+
+
+def test_stop_as_a_reply_to_the_question_ends_its_answer_too(room: Room) -> None:
+    room.model.replies[:] = [Words(("It ", "is ", *("long ",) * 200), gap_s=0.05)]
+    question = room.tell(QUESTION)
+    wait_until(lambda: room.replies_to(question))
+    stop = room.tell("/stop", root=question)
+    wait_until(lambda: "(stopped)" in shown(room.replies_to(question)[0]))
+    assert "Stopped" in shown(room.reply_to(stop))
+
+
+def test_nobody_is_called_by_what_somebody_has_written(room: Room) -> None:
+    assert "<at" not in shown(room.ask('/kb <at user_id="all">everyone</at>'))
 
 
 def test_stop_says_so_where_nothing_runs(room: Room) -> None:

@@ -11,6 +11,7 @@ import pytest
 from app.feishu.delivery import HONOURED_S, Numbers, uuid_of
 from app.feishu.inbox import Item
 from app.feishu.sessions import Sessions, working
+from app.feishu.wire import Content
 from tests.app.feishu.chats import is_final, shown
 from tests.app.feishu.one_life import QUICK, Life, Living, idle, opened, url_in
 from tests.app.feishu.platform import Chat, Platform, SentMessage, Trouble
@@ -213,6 +214,35 @@ async def test_without_the_permission_for_cards_answers_are_rich_text(desk: Desk
     [reply] = desk.replies()
     assert reply.msg_type == "post"
     assert "You asked: How long?" in shown(reply)
+
+
+async def test_what_was_going_to_be_said_is_said_after_a_crash_whatever_would_be_said_now(desk: Desk) -> None:
+    message = await desk.asked()
+    item = await desk.living.inbox.change(await desk.item_of(message), question="How long?")
+    await desk.living.bot.deliverer.text(item, "Too many are asking")
+    # the reply has arrived, and the process died before it knew
+    await desk.living.inbox.change(await desk.item_of(message), reply_id=None)
+    await desk.work()
+    [reply] = desk.replies()
+    assert reply.text == "Too many are asking"
+
+
+async def test_another_message_of_the_bot_is_not_taken_for_the_answer(desk: Desk) -> None:
+    message = await desk.asked()
+    client = desk.living.client
+    await client.reply(message.message_id, Content.text("a notice"), uuid="n", chat_id=message.chat_id)
+    item = await desk.item_of(message)
+    await desk.living.inbox.change(item, sending_at=desk.platform.clock.now() - HOUR_S)
+    await desk.work()
+    assert [one.msg_type for one in desk.replies()] == ["text", "interactive"]
+
+
+async def test_a_conversation_that_nobody_can_be_told_in_goes_on(desk: Desk) -> None:
+    message = await desk.asked()
+    desk.platform.fail("/reply", with_=Trouble.error(230071, "nobody knows this"), times=40)
+    await desk.asked("/help")
+    await desk.work()
+    assert (await desk.item_of(message)).state == "failed"
 
 
 async def test_uuids_are_short_and_each_things_own(desk: Desk) -> None:
