@@ -60,7 +60,7 @@ class Recording:
             gaps_s=tuple(after - before for before, after in pairwise(arrivals)),
             total_s=self._clock() - began,
             prompt_tokens=usage.prompt_tokens if usage else 0,
-            completion_tokens=usage.completion_tokens if usage else len(arrivals),
+            completion_tokens=(usage.completion_tokens if usage else 0) or len(arrivals),
             cpu_first_text_s=cpu_first,
             cpu_total_s=self._meter.server_cpu_s() - cpu,
             late_s=late_s,

@@ -74,6 +74,8 @@ class Variant(_Part):
                     raise ValueError(f"`{key}` belongs to `provider: {provider}`, and this is {self.provider}")
         if self.provider == "openai" and not (self.url or "").startswith(("http://", "https://")):
             raise ValueError("`provider: openai` needs a `url` that begins with http:// or https://")
+        if "@" in (self.url or ""):
+            raise ValueError("`url` must hold no secret: set LARKWISE_LLM_API_KEY")
         if self.provider in ("hf-pipeline", "llama-cpp") and self.precision != "none":
             raise ValueError(f"{self.provider} has no int8 here: `precision: int8` is for local")
         return self
