@@ -73,9 +73,9 @@ def _of_requests(measure: OfRequests, pairs: list[tuple[Measured, Measured]], pe
     for one, other in pairs:
         values, others = _by_label(measure, one), _by_label(measure, other)
         if labels := sorted(values.keys() & others.keys()):
-            before.append([values[label] for label in labels])
-            after.append([others[label] for label in labels])
-    return paired_percentiles_ratio(before, after, percent) if before else None
+            before.append(tuple(values[label] for label in labels))
+            after.append(tuple(others[label] for label in labels))
+    return paired_percentiles_ratio(tuple(before), tuple(after), percent) if before else None
 
 
 def _by_label(measure: OfRequests, one: Measured) -> dict[str, float]:

@@ -155,7 +155,9 @@ class Config(_Part):
 
     @model_validator(mode="after")
     def _names_that_fit(self) -> Config:
-        for what, names in (("variants", self.names), ("scenarios", [one.name for one in self.scenarios])):
+        sets = ["handbook", *(one.title for one in self.accuracy.choices)]
+        scenarios = [one.name for one in self.scenarios]
+        for what, names in (("variants", self.names), ("scenarios", scenarios), ("sets of questions", sets)):
             if twice := sorted({name for name in names if names.count(name) > 1}):
                 raise ValueError(f"two {what} are called {twice[0]!r}")
         if self.baseline is not None and self.baseline not in self.names:

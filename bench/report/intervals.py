@@ -2,8 +2,10 @@
 How sure a ratio or a share is. All intervals are 95 %, and all that is drawn is drawn with a fixed seed.
 
 Figures of requests are resampled in two steps (Davison & Hinkley, Bootstrap Methods, 1997, 3.8): first repeats, because
-a machine differs from one minute to the next, then requests within each. Figures of whole repeats are too few to be
-resampled: of three there are ten different samples. Their logarithms get Student's interval.
+a machine differs from one minute to the next, then requests within each. Three repeats are too few for that alone: of
+them there are ten different samples, and where repeats differ more than requests, four of five such intervals hold the
+truth instead of nineteen of twenty. So the ratios of repeats get Student's interval too, of their logarithms, and the
+wider one counts. Figures that a repeat has once have only that.
 """
 
 from __future__ import annotations
@@ -11,6 +13,7 @@ from __future__ import annotations
 import math
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -21,6 +24,8 @@ _SEED = 20260101
 _Z = 1.959964
 
 Numbers = NDArray[np.float64]
+Repeats = tuple[tuple[float, ...], ...]
+"""One figure of each request, repeat by repeat."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,22 +37,23 @@ class Interval:
     high: float | None
 
 
-def paired_percentiles_ratio(
-    before: Sequence[Sequence[float]], after: Sequence[Sequence[float]], percent: float
-) -> Interval:
+@lru_cache(maxsize=4096)  # a report shows the same ratio in several places
+def paired_percentiles_ratio(before: Repeats, after: Repeats, percent: float) -> Interval:
     """
-    A percentile of `after` by that of `before`: lists of repeats, in which the same place is the same request.
+    A percentile of `after` by that of `before`, where the same place is the same request.
 
-    One list alone is resampled too, but knows nothing of how repeats differ.
+    One repeat alone has no interval, since it knows nothing of how repeats differ.
     """
     parts = _parts(before, after)
-    return _percentiles_ratio(_Side(before, _SEED, parts), _Side(after, _SEED, parts), percent)
+    drawn = _percentiles_ratio(_Side(before, _SEED, parts), _Side(after, _SEED, parts), percent)
+    return _wider(drawn, repeats_ratio(_each(before, percent), _each(after, percent)))
 
 
-def percentiles_ratio(before: Sequence[Sequence[float]], after: Sequence[Sequence[float]], percent: float) -> Interval:
+def percentiles_ratio(before: Repeats, after: Repeats, percent: float) -> Interval:
     """The same for two runs that have nothing to do with each other: each is resampled by itself."""
     parts = _parts(before, after)
-    return _percentiles_ratio(_Side(before, _SEED, parts), _Side(after, _SEED + 1, parts), percent)
+    drawn = _percentiles_ratio(_Side(before, _SEED, parts), _Side(after, _SEED + 1, parts), percent)
+    return _wider(drawn, runs_ratio(_each(before, percent), _each(after, percent)))
 
 
 def repeats_ratio(before: Sequence[float], after: Sequence[float]) -> Interval:
@@ -101,6 +107,18 @@ def mcnemar(lost: int, won: int) -> float:
     return min(1.0, 2 * tail / 2**n) if n else 1.0
 
 
+def _each(repeats: Repeats, percent: float) -> list[float]:
+    return [float(np.percentile(one, percent)) for one in repeats]
+
+
+def _wider(drawn: Interval, by_repeats: Interval) -> Interval:
+    """Both, where there are repeats to compare; the value is that of all requests."""
+    if None in (drawn.low, by_repeats.low):
+        return Interval(drawn.value, None, None)
+    lows, highs = (drawn.low, by_repeats.low), (drawn.high, by_repeats.high)
+    return Interval(drawn.value, min(filter(None, lows)), max(filter(None, highs)))
+
+
 def _percentiles_ratio(before: _Side, after: _Side, percent: float) -> Interval:
     value = before.whole(percent), after.whole(percent)
     drawn = np.concatenate([b / a for a, b in zip(before.drawn(percent), after.drawn(percent), strict=True)])
@@ -112,7 +130,7 @@ def _percentiles_ratio(before: _Side, after: _Side, percent: float) -> Interval:
 class _Side:
     """One side of a ratio; two with the same seed and the same lengths draw the same places."""
 
-    repeats: Sequence[Sequence[float]]
+    repeats: Repeats
     seed: int
     parts: int
     """In which the resamples are drawn, since all of them may not fit into memory."""
@@ -134,7 +152,7 @@ class _Side:
             yield np.percentile(padded[repeats, places].reshape(size, -1), percent, axis=1)
 
 
-def _parts(*sides: Sequence[Sequence[float]]) -> int:
+def _parts(*sides: Repeats) -> int:
     """So many that about two million numbers are in memory at once."""
     numbers = _RESAMPLES * max(len(side) * max(map(len, side)) for side in sides)
     return next(parts for parts in (1, 10, 100, 1000, _RESAMPLES) if numbers / parts <= 2e6 or parts == _RESAMPLES)

@@ -10,7 +10,9 @@ from pathlib import Path
 from app.services import open_weights
 from app.settings import Settings
 from bench.errors import EngineNotReady
-from bench.report.config import Config, Variant
+from bench.report.archives import csv_files, fetched
+from bench.report.choices import ChoiceQuestion, read_choices
+from bench.report.config import Choices, Config, Variant
 from bench.report.counting import Counter, Roughly, counter_in
 from bench.report.records import Facts, LeftOut, Why
 from bench.work import larkwise_work, llama_work
@@ -23,7 +25,7 @@ SEES_NO_GPU = {"CUDA_VISIBLE_DEVICES": ""}
 
 @dataclass(frozen=True, slots=True)
 class Ready:
-    """A variant with the files that it needs; `folder` holds 16-bit weights, whatever its precision."""
+    """A variant with the files that it needs; `folder` holds its weights in its own precision."""
 
     variant: Variant
     facts: Facts
@@ -37,10 +39,17 @@ class Ready:
 
 
 @dataclass(frozen=True, slots=True)
+class ChoiceSet:
+    name: str
+    questions: tuple[ChoiceQuestion, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class Prepared:
     variants: tuple[Ready, ...]
     left_out: tuple[LeftOut, ...]
     counter: Counter
+    sets: tuple[ChoiceSet, ...]
 
     def of(self, name: str) -> Ready:
         return next(one for one in self.variants if one.name == name)
@@ -63,7 +72,9 @@ def prepare(config: Config, settings: Settings, *, progress: Progress, on_gpu: b
         EngineNotReady: no variant can be measured here.
         WeightsError: weights cannot be had.
         InvalidConfig: a model has no tokenizer, or no chat template.
+        InvalidDataset: a set of questions cannot be read.
     """
+    sets = tuple(_set(choices) for choices in config.accuracy.choices)
     weights = open_weights(settings, progress=progress)
     ready, left_out = [], []
     for variant in config.variants:
@@ -73,7 +84,12 @@ def prepare(config: Config, settings: Settings, *, progress: Progress, on_gpu: b
             left_out.append(LeftOut(variant.name, "", error.why, error.detail))
     if not ready:
         raise EngineNotReady(f"nothing can be measured: {'; '.join(f'{one.variant}: {one.why}' for one in left_out)}")
-    return Prepared(tuple(ready), tuple(left_out), _counter(config, ready, weights, progress))
+    return Prepared(tuple(ready), tuple(left_out), _counter(config, ready, weights, progress), sets)
+
+
+def _set(choices: Choices) -> ChoiceSet:
+    files = csv_files(choices.folder or fetched(str(choices.hub)))
+    return ChoiceSet(choices.title, tuple(read_choices(files, shots=choices.shots, limit=choices.limit)))
 
 
 def _ready(
@@ -88,10 +104,9 @@ def _ready(
             name, int8 = model or settings.llm_model, variant.precision == "int8"
             if int8 and on_gpu:
                 raise _NotHere("INT8 on a GPU")
-            if int8:
-                ready_model_folder(weights, name, quantization="int8", progress=progress)
-            folder = ready_model_folder(weights, name, progress=progress)
-            work = larkwise_work(folder, engine=variant.name, int8=int8)
+            folder = ready_model_folder(weights, name, quantization=variant.precision, progress=progress)
+            whole = ready_model_folder(weights, name, progress=progress) if int8 else folder  # whose bytes are counted
+            work = larkwise_work(whole, engine=variant.name, int8=int8)
             return Ready(variant, _facts(variant, name, work.step_bytes), folder=folder)
 
 

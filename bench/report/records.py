@@ -109,6 +109,7 @@ class Run:
     bounds: Bounds | None
     variants: tuple[Facts, ...]
     left_out: tuple[LeftOut, ...]
+    loading: Literal["together", "apart"]
     measured: tuple[Measured, ...]
     judged: tuple[Judged, ...]
     benchmark: Literal["report"] = "report"

@@ -26,6 +26,7 @@ class Subject:
     """A variant that can be asked; `process` is None where it is not known what it costs."""
 
     name: str
+    model: str
     target: Target
     process: ProcessTree | None
 
@@ -61,7 +62,7 @@ async def opened(ready: Ready, around: Surroundings) -> AsyncIterator[Subject]:
         return
     log = around.logs / f"{_file_name(ready.name)}.log"
     async with started(_engine(ready, around), log=log, environment=around.environment) as running:
-        yield Subject(ready.name, running.target, running.process)
+        yield Subject(ready.name, ready.facts.model, running.target, running.process)
 
 
 def _engine(ready: Ready, around: Surroundings) -> Engine:
@@ -92,7 +93,7 @@ async def _remote(ready: Ready, client: httpx.AsyncClient, api_key: str) -> Subj
             raise EngineNotReady(f"{variant.name} at {url} does not answer: {error}") from error
         server = OpenAIServer(url, model, client, {}, api_key)  # OpenAI's own servers know no ignore_eos
         await _answers_at_all(variant.name, server)
-    return Subject(variant.name, server, process)
+    return Subject(variant.name, model, server, process)
 
 
 async def _answers_at_all(name: str, server: OpenAIServer) -> None:

@@ -75,6 +75,12 @@ class _Server(ThreadingHTTPServer):
 
 
 class _Handler(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("content-type", "application/json")
+        self.end_headers()
+        self.wfile.write(json.dumps({"data": [{"id": "timed-model"}]}).encode())
+
     def do_POST(self) -> None:
         received_at = time.perf_counter()
         timed: TimedServer = self.server.timed  # type: ignore[attr-defined]
