@@ -24,6 +24,7 @@ commands.command()(soak)
 commands.command(name="ingest")(ingesting)
 commands.command(name="http")(report_commands.http)
 commands.command(name="compare")(report_commands.compare)
+commands.command(name="render")(report_commands.render)
 
 
 @commands.callback()
@@ -38,12 +39,13 @@ def report(
     folder: OutOption = None,
     lang: LangOption = "en",
     repeats: Annotated[int | None, typer.Option(min=1, max=100, help="Instead of the configuration's")] = None,
+    requests: Annotated[int | None, typer.Option(min=1, help="Of each load, instead of the configuration's")] = None,
 ) -> None:
     """How fast larkwise is on this machine: with --config the test report, else one of the commands."""
     if context.invoked_subcommand is None:
         if config is None:
             raise typer.BadParameter("the report needs --config", param_hint="--config")
-        report_commands.report(config, folder, lang, repeats)
+        report_commands.report(config, folder, lang, repeats, requests)
         return
     for name in context.params:
         source = context.get_parameter_source(name)

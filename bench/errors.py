@@ -10,6 +10,7 @@ BenchError
 ├── EngineNotReady   an engine that is to be measured did not start
 ├── EngineEnded      it ended while it was measured
 ├── NotScored        answers could not be scored
+├── Stopped          a run was stopped before anything was measured
 └── TargetError      one request was not answered; it is counted, and the run goes on
 """
 
@@ -48,6 +49,10 @@ class EngineEnded(BenchError):
 
 class NotScored(BenchError):
     """Answers could not be scored; the message ends with the last lines of what should have done it."""
+
+
+class Stopped(BenchError):
+    """A run was stopped before anything was measured."""
 
 
 class TargetError(BenchError):

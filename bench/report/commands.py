@@ -15,7 +15,8 @@ import typer
 from app.cli_terminal import JsonOption, err, out, print_json, say_error
 from app.settings import load_settings
 from bench.errors import BenchError, InvalidConfig, UsageError
-from bench.report.config_file import config_of, read_config
+from bench.report.config_file import changed, config_of, read_config
+from bench.report.folder import write_folder
 from bench.report.measuring import measure
 from bench.report.records import read_run
 from bench.report.running import Job
@@ -33,11 +34,11 @@ OutOption = Annotated[
 LangOption = Annotated[Lang, typer.Option("--lang", help="The report's language")]
 
 
-def report(config: Path, folder: Path | None, lang: Lang, repeats: int | None) -> None:
+def report(config: Path, folder: Path | None, lang: Lang, repeats: int | None, requests: int | None) -> None:
     """The test report: what variants of a model cost and bring, on this machine."""
     with explained():
         file = read_config(config)
-        wanted = file.config if repeats is None else file.config.model_copy(update={"repeats": repeats})
+        wanted = changed(file.config, repeats=repeats, requests=requests)
         job = Job(file.name, wanted, file.text, _command(), folder or _new_folder(file.name), load_settings())
         _end(measure(job, Words(lang)))
 
@@ -110,6 +111,18 @@ def compare(
         out.print(table(found), markup=False)
     if max_regression is not None:
         _end(found.regressions(max_percent=max_regression, max_points=max_loss))
+
+
+def render(
+    run: Annotated[Path, typer.Argument(help="The folder of a run")],
+    lang: LangOption = "en",
+    folder: Annotated[Path | None, typer.Option("--out", help="Where the files go; else into the same folder")] = None,
+) -> None:
+    """Write a run's report again, from its results.json: in another language, say."""
+    with explained():
+        found, into = read_run(run), folder or (run if run.is_dir() else run.parent)
+        into.mkdir(parents=True, exist_ok=True)
+        out.print(write_folder(found, into, Words(lang)), markup=False)
 
 
 @contextmanager

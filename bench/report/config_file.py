@@ -57,6 +57,21 @@ def config_of(values: dict[str, Any], where: str, *, folder: Path = Path()) -> C
     return _with_paths(config, folder, where)
 
 
+def changed(config: Config, *, repeats: int | None, requests: int | None) -> Config:
+    """
+    With another number of repeats, or of requests of every load, where one is given.
+
+    Raises:
+        InvalidConfig: a load has more clients than requests then.
+    """
+    values = config.model_dump()
+    if repeats is not None:
+        values["repeats"] = repeats
+    for scenario in values["scenarios"] if requests is not None else ():
+        scenario["requests"] = requests
+    return config_of(values, "--repeats and --requests")
+
+
 def _found(path: Path) -> Path:
     if path.exists():
         return path

@@ -17,7 +17,7 @@ from app.settings import Settings
 from bench import gpu
 from bench.bounds import measured_apart
 from bench.environment import here
-from bench.errors import InvalidRun
+from bench.errors import InvalidRun, Stopped
 from bench.load import closed_loop, open_loop
 from bench.outcomes import Window
 from bench.report.asking import Asking
@@ -35,7 +35,7 @@ T = TypeVar("T")
 _KNOWS_BOUNDS = ("local", "hf-pipeline", "llama-cpp")
 
 
-class _Stopped(Exception):
+class _Enough(Exception):
     """The person has had enough; what was measured is kept."""
 
 
@@ -64,12 +64,14 @@ class Runner:
         self._stop = stop
         self._say = say
         self._progress = progress
+        self._run = self._begun((), (), "together")
 
     async def complete(self) -> Run:
         """
         The run; it is not complete where it was stopped.
 
         Raises:
+            Stopped: nothing was measured yet.
             UsageError: something that the configuration names cannot be used, or the folder is another run's.
             BenchError, WeightsError: it cannot go on; what was measured until then is in results.json.
         """
@@ -78,7 +80,9 @@ class Runner:
             try:
                 await self._everything(Path(scratch))
                 self._keep(replace(self._run, complete=True))
-            except _Stopped:
+            except _Enough:
+                if not self._run.measured:
+                    raise Stopped("the run was stopped before anything was measured") from None
                 self._say("stopped: what was measured is kept")
         return self._run
 
@@ -87,7 +91,7 @@ class Runner:
         work = asyncio.to_thread(prepare, self._config, self._job.settings, progress=self._progress, on_gpu=on_gpu)
         prepared: Prepared = await self._unless_stopped(work)
         loading: Loading = "apart" if self._is_apart(on_gpu) else "together"
-        self._run = await self._unless_stopped(asyncio.to_thread(self._begun, prepared, loading))
+        self._keep(await self._unless_stopped(asyncio.to_thread(self._prepared, prepared, loading)))
         around = self._surroundings(scratch)
         asking = await self._unless_stopped(asyncio.to_thread(Asking, self._config, prepared.counter))
         await self._speed(prepared, around, asking, loading)
@@ -95,15 +99,18 @@ class Runner:
         async for change in examination.of(self._run, self._unless_stopped):
             self._keep(change)
 
-    def _begun(self, prepared: Prepared, loading: Loading) -> Run:
+    def _prepared(self, prepared: Prepared, loading: Loading) -> Run:
         """What an earlier call has left, or nothing yet but environment and bounds."""
         facts = tuple(one.facts for one in prepared.variants)
         if (self._job.out / RESULTS).exists():
             return self._earlier(facts, prepared.left_out)
-        bounds = None
-        if any(one.provider in _KNOWS_BOUNDS for one in facts):
-            self._say("measuring the machine's bounds …")
-            bounds = measured_apart(self._environment())
+        begun = self._begun(facts, prepared.left_out, loading)
+        if not any(one.provider in _KNOWS_BOUNDS for one in facts):
+            return begun
+        self._say("measuring the machine's bounds …")
+        return replace(begun, bounds=measured_apart(self._environment()))
+
+    def _begun(self, facts: tuple[Facts, ...], left_out: tuple[LeftOut, ...], loading: Loading) -> Run:
         now = _now()
         return Run(
             name=self._job.name,
@@ -114,9 +121,9 @@ class Runner:
             config_text=self._job.config_text,
             config=self._config,
             environment=here(),
-            bounds=bounds,
+            bounds=None,
             variants=facts,
-            left_out=prepared.left_out,
+            left_out=left_out,
             loading=loading,
             measured=(),
             judged=(),
@@ -179,7 +186,7 @@ class Runner:
         if window.outcomes:
             self._keep(replace(self._run, measured=(*self._run.measured, one)))
         if not one.whole:
-            raise _Stopped
+            raise _Enough
 
     async def _window(self, step: Step, subject: Subject, asking: Asking) -> Window:
         scenario = self._config.scenario(step.scenario)
@@ -194,13 +201,13 @@ class Runner:
     async def _unless_stopped(self, work: Coroutine[Any, Any, T]) -> T:
         """
         Raises:
-            _Stopped: the person said so before it came to an end; it is cancelled.
+            _Enough: the person said so before it came to an end; it is cancelled.
         """
         task, stopping = asyncio.create_task(work), asyncio.create_task(self._stop.wait())
         try:
             await asyncio.wait({task, stopping}, return_when=asyncio.FIRST_COMPLETED)
             if not task.done():
-                raise _Stopped
+                raise _Enough
             return task.result()
         finally:
             for one in (task, stopping):

@@ -24,6 +24,8 @@ def _rows(run: Run, words: Words) -> Iterator[tuple[str, str]]:
     yield words("main memory"), f"{here.memory_bytes / 2**30:.0f} GiB"
     if run.bounds:
         yield words("bandwidth"), _bandwidth(run, words)
+        rates = {name: getattr(run.bounds, f"gemm_{name}_gops") for name in ("fp32", "bf16", "int8")}
+        yield words("matrices"), words("matrices value", **rates)
     yield words("system"), here.system
     yield words("cuda"), here.cuda or words("none")
     yield words("python"), here.python

@@ -18,6 +18,7 @@ _BUSY_CLIENT = 0.5
 _LATE_S = 0.05
 _FEW = 100
 _SHORT = 0.95
+_IN_BF16 = ("local", "hf-pipeline")
 
 
 def method(run: Run, words: Words) -> Iterator[str]:
@@ -84,6 +85,9 @@ def _doubts(run: Run, words: Words) -> Iterator[str]:
     elsewhere = busy_elsewhere(run)
     if elsewhere is not None and elsewhere > _BUSY_ELSEWHERE:
         yield words("doubt elsewhere", share=share(elsewhere))
+    bounds, bf16 = run.bounds, any(one.precision == "none" and one.provider in _IN_BF16 for one in run.variants)
+    if bf16 and bounds and bounds.gemm_bf16_gops < bounds.gemm_fp32_gops:
+        yield words("doubt bf16", bf16=bounds.gemm_bf16_gops, fp32=bounds.gemm_fp32_gops)
     if (client := busy_client(run)) > _BUSY_CLIENT:
         yield words("doubt client", share=share(client))
     late = [one.late_s for measured in run.measured for one in measured.window.outcomes]

@@ -39,6 +39,8 @@ TEXTS: Mapping[str, str] = {
     "bandwidth": "memory is read at",
     "bandwidth value": "{all:.1f} GB/s ({one:.1f} by one thread)",
     "bandwidth gpu": "{all:.0f} GB/s ({device})",
+    "matrices": "matrices are multiplied at",
+    "matrices value": "float32 {fp32:.0f}, bfloat16 {bf16:.0f}, int8 {int8:.0f} GFLOP/s",
     "elsewhere": "other work on the machine",
     "elsewhere value": "{share} of its cores' time",
     # method
@@ -83,6 +85,8 @@ TEXTS: Mapping[str, str] = {
     "files that are mapped included.",
     "doubts": "What to keep in mind:",
     "doubt elsewhere": "{share} of the machine's cores' time went to other work: wall times say little.",
+    "doubt bf16": "This processor computes matrices in bfloat16 more slowly than in float32 ({bf16:.0f} against "
+    "{fp32:.0f} GFLOP/s): 16-bit variants, which use bfloat16, are slower on it than 16 bits need be.",
     "doubt client": "The client that asked was itself computing for {share} of the time: it was measured too.",
     "doubt late": "Some requests were sent up to {late} late, since the client was busy; they are counted from when "
     "they were due.",

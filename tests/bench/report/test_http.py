@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import csv
 import json
 import os
@@ -15,9 +16,14 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner, Result
 
+from app.settings import load_settings
 from bench.cli import commands
+from bench.errors import Stopped
+from bench.report.config_file import config_of
 from bench.report.measures import TTFT, figure
 from bench.report.records import read_run
+from bench.report.running import Job, Runner
+from models.weights import no_progress
 from tests.bench.timed_server import TimedServer, Timing, timed_server
 from tests.fake_openai import Reply, Status, Words, fake_openai
 
@@ -153,6 +159,52 @@ def test_a_configuration_is_measured_as_well(tmp_path: Path) -> None:
     assert only.metered
     assert (only.resident_bytes or 0) > 2**24
     assert (only.peak_bytes or 0) > 2**24
+
+
+def test_a_report_is_written_again_in_another_language(tmp_path: Path) -> None:
+    with fake_openai() as server:
+        assert bench("http", "--url", server.url, *SMALL, "--out", tmp_path / "run").exit_code == 0
+    done = bench("render", tmp_path / "run", "--lang", "zh", "--out", tmp_path / "zh")
+
+    assert done.exit_code == 0
+    assert (tmp_path / "zh" / "report.md").read_text(encoding="utf-8").startswith("# fake-model 性能测试报告")
+    assert bench("render", tmp_path).exit_code == 2
+
+
+def test_a_configuration_may_be_made_shorter(tmp_path: Path) -> None:
+    with fake_openai() as server:
+        (tmp_path / "mine.yaml").write_text(
+            f"variants: [{{name: a, provider: openai, url: {server.url}}}]\naccuracy: {{handbook: false}}\n"
+            "scenarios: [{name: alone, clients: 2, requests: 30}]\n"
+        )
+        short = bench(
+            "--config", tmp_path / "mine.yaml", "--requests", "2", "--repeats", "1", "--out", tmp_path / "out"
+        )
+        too_short = bench("--config", tmp_path / "mine.yaml", "--requests", "1")
+
+    assert short.exit_code == 0, short.output
+    assert [len(one.window.answered) for one in read_run(tmp_path / "out").measured] == [2]
+    assert too_short.exit_code == 2
+    assert "2 clients cannot be busy with 1 requests" in " ".join(too_short.output.split())
+
+
+def test_a_run_that_is_stopped_before_anything_was_measured_says_so(tmp_path: Path) -> None:
+    config = config_of(
+        {
+            "variants": [{"name": "a", "provider": "openai", "url": "http://127.0.0.1:1"}],
+            "scenarios": [{"name": "x", "clients": 1, "requests": 1}],
+        },
+        "test",
+    )
+
+    async def stopped() -> None:
+        stop = asyncio.Event()
+        stop.set()
+        job = Job("test", config, "", "", tmp_path, load_settings())
+        await Runner(job, stop=stop, say=print, progress=no_progress).complete()
+
+    with pytest.raises(Stopped, match="before anything was measured"):
+        asyncio.run(stopped())
 
 
 def test_a_folder_that_holds_a_complete_run_is_left_alone(tmp_path: Path) -> None:

@@ -60,7 +60,7 @@ def test_variants_of_a_real_model_are_measured_and_asked(tmp_path: Path) -> None
 def test_engines_end_with_a_run_that_is_stopped(tmp_path: Path) -> None:
     """Ctrl-C reaches every process of a terminal: the engines must be ended by the bench, and not die beside it."""
     (tmp_path / "mine.yaml").write_text(
-        "model: smollm2-135m-instruct\nthreads: 1\nanswer_tokens: 200\n"
+        "model: smollm2-135m-instruct\nthreads: 1\nanswer_tokens: 20\n"
         "variants: [{name: bf16}, {name: hf, provider: hf-pipeline}]\n"
         "scenarios: [{name: alone, clients: 1, requests: 50}]\naccuracy: {handbook: false}\n"
     )

@@ -10,7 +10,7 @@ import pytest
 from bench.report.markdown import report, title
 from bench.report.records import LeftOut, Run
 from bench.report.words import Lang, Words
-from tests.bench.report.made import answered, failed, judgement, measured, noisy, run_of, usual
+from tests.bench.report.made import BOUNDS, answered, failed, judgement, measured, noisy, run_of, usual
 
 NO_PICTURES: dict[str, Path | None] = {"latency": None, "throughput": None}
 
@@ -149,6 +149,13 @@ def test_a_busy_machine_is_told() -> None:
 
     assert "50.0 % of the machine's cores' time went to other work" in text
     assert "was itself computing for 70.0 % of the time" in text
+
+
+def test_a_processor_without_bfloat16_is_told() -> None:
+    assert "more slowly than in float32" not in english(usual())
+    assert "more slowly than in float32 (18 against 100 GFLOP/s)" in english(
+        usual(bounds=replace(BOUNDS, gemm_bf16_gops=18.0))
+    )
 
 
 def test_answers_that_end_early_are_told() -> None:
