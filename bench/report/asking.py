@@ -16,9 +16,8 @@ from bench.report.config import Config, Scenario
 from bench.report.counting import Counter
 from bench.targets import Message, Prompt
 
-_NUMBERS = 900
-"""Among so many a seed chooses where numbering begins; few, since every digit is a token to many models."""
-_WARM_UP_NUMBER = 99_000
+_NUMBERS = (1_000, 90_000)
+"""From here a seed chooses where numbering begins; not higher, since every digit is a token to many models."""
 _WARM_UP_TOKENS = 4
 
 
@@ -36,7 +35,8 @@ class Asking:
         """
         self._config = config
         self._counter = counter
-        self._first = random.Random(config.prompts.seed).randrange(_NUMBERS)
+        self._seed = config.prompts.seed or 0
+        self._first = random.Random(self._seed).randrange(*_NUMBERS)
         self._file = read_prompts(config.prompts.file) if config.prompts.file else []
         self._materials = () if self._file else _materials()
 
@@ -53,15 +53,15 @@ class Asking:
     def arrivals_s(self, scenario: Scenario, repeat: int) -> list[float]:
         """When requests of an open load are due: a Poisson process has exponential times between two."""
         assert scenario.requests_per_s is not None
-        chance = random.Random(f"{self._config.prompts.seed} {scenario.name} {repeat}")
+        chance = random.Random(f"{self._seed} {scenario.name} {repeat}")
         between = (chance.expovariate(scenario.requests_per_s) for _ in range(scenario.requests))
         return list(accumulate(between))
 
     def warm_up(self) -> list[Prompt]:
-        """As long as the first load's prompts, and not among them."""
+        """As long as the first load's prompts; their numbers end where those begin."""
         tokens = self._config.scenarios[0].prompt_tokens or self._config.prompts.tokens
         return [
-            Prompt(self._messages(_WARM_UP_NUMBER + number, number, tokens), _WARM_UP_TOKENS, "warm-up")
+            Prompt(self._messages(self._first - 1 - number, number, tokens), _WARM_UP_TOKENS, "warm-up")
             for number in range(self._config.warm_up)
         ]
 

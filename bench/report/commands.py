@@ -18,7 +18,7 @@ from bench.errors import BenchError, InvalidConfig, UsageError
 from bench.report.config_file import changed, config_of, read_config
 from bench.report.folder import write_folder
 from bench.report.measuring import measure
-from bench.report.records import read_run
+from bench.report.records import read_run, seeded
 from bench.report.running import Job
 from bench.report.runs_compared import compared
 from bench.report.runs_table import table
@@ -38,7 +38,7 @@ def report(config: Path, folder: Path | None, lang: Lang, repeats: int | None, r
     """The test report: what variants of a model cost and bring, on this machine."""
     with explained():
         file = read_config(config)
-        wanted = changed(file.config, repeats=repeats, requests=requests)
+        wanted = seeded(changed(file.config, repeats=repeats, requests=requests), folder)
         job = Job(file.name, wanted, file.text, _command(), folder or _new_folder(file.name), load_settings())
         _end(measure(job, Words(lang)))
 
@@ -52,7 +52,7 @@ def http(
     prompt_tokens: Annotated[int, typer.Option(help="Length of a prompt")] = 50,
     answer_tokens: Annotated[int, typer.Option(help="Length of an answer")] = 64,
     prompts: Annotated[Path | None, typer.Option(help="A prompt a line, or .jsonl; else they are generated")] = None,
-    seed: Annotated[int, typer.Option(help="Of generated prompts, and of random times")] = 1,
+    seed: Annotated[int | None, typer.Option(help="Of prompts and random times; else another for each run")] = None,
     repeats: Annotated[int, typer.Option(help="How often each server has its turn")] = 3,
     tokenizer: Annotated[str | None, typer.Option(help="Whose tokens are counted; else they are guessed")] = None,
     pid: Annotated[list[str] | None, typer.Option(help="[NAME=]PROCESS of a server here: its CPU and memory")] = None,
@@ -83,7 +83,7 @@ def http(
             "scenarios": list(_loads(clients or ([] if rate else [1]), rate or [], requests)),
             "accuracy": {"handbook": handbook},
         }
-        config = config_of(values, "larkwise bench http")
+        config = seeded(config_of(values, "larkwise bench http"), folder)
         job = Job("http", config, "", _command(), folder or _new_folder("http"), load_settings())
         _end(measure(job, Words(lang)))
 
@@ -159,7 +159,7 @@ def _loads(clients: Sequence[int], rates: Sequence[float], requests: int) -> Ite
     for count in clients:
         yield {"name": f"{count} client{'' if count == 1 else 's'}", "clients": count, "requests": requests}
     for rate in rates:
-        yield {"name": f"{rate:g} requests/s", "requests_per_s": rate, "requests": requests}
+        yield {"name": f"{rate:g} request{'' if rate == 1 else 's'}/s", "requests_per_s": rate, "requests": requests}
 
 
 def _command() -> str:

@@ -27,7 +27,8 @@ class Prompts(_Part):
 
     kind: Literal["generated", "rag", "file"] = "generated"
     tokens: int = Field(50, ge=8, le=100_000)
-    seed: int = Field(1, ge=0, lt=_BILLION)
+    seed: int | None = Field(None, ge=0, lt=_BILLION)
+    """Where it is not set each run has another: a server that runs on may still know the prompts of the last one."""
     file: Path | None = None
     fresh: bool = True
     """A number before each prompt of a file, so that no cache helps with one that was asked before."""

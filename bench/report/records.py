@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ SCHEMA = 1
 """Counts up when what `save` writes means something else; docs/bench.md describes it."""
 RESULTS = "results.json"
 _KIND = "report"
+_SEEDS = 10**9
 _DIGITS = 6
 """Of a second: microseconds."""
 
@@ -180,6 +182,15 @@ def read_run(path: Path) -> Run:
         return TypeAdapter(Run).validate_python(found)
     except ValidationError as error:
         raise InvalidRun(f"{file} is damaged: {error}") from error
+
+
+def seeded(config: Config, folder: Path | None) -> Config:
+    """With a seed where it has none: that of the run in this folder, which may go on, or another one each time."""
+    if config.prompts.seed is not None:
+        return config
+    going_on = folder is not None and (folder / RESULTS).exists()
+    seed = read_run(folder).config.prompts.seed if folder and going_on else time.time_ns() // 1_000_000 % _SEEDS
+    return config.model_copy(update={"prompts": config.prompts.model_copy(update={"seed": seed})})
 
 
 def _plain(run: Run) -> dict[str, Any]:

@@ -160,7 +160,8 @@ def _notes(before: Run, after: Run) -> Iterator[str]:
     here, there = before.environment, after.environment
     if (here.cpu, here.cores, here.gpus, here.memory_bytes) != (there.cpu, there.cores, there.gpus, there.memory_bytes):
         yield "they ran on different machines: what changed may be the machine"
-    if before.config.prompts != after.config.prompts or before.config.answer_tokens != after.config.answer_tokens:
+    prompts = [run.config.prompts.model_copy(update={"seed": None}) for run in (before, after)]  # alike, not the same
+    if prompts[0] != prompts[1] or before.config.answer_tokens != after.config.answer_tokens:
         yield "they had other prompts, or other lengths of answers"
     for load in before.config.scenarios:
         if any(other.name == load.name and other != load for other in after.config.scenarios):

@@ -75,6 +75,18 @@ def test_both_get_the_same_prompts_and_each_repeat_has_others(tmp_path: Path) ->
     assert one.bodies[1]["model"] == "fake-model"
 
 
+def test_a_server_that_runs_on_gets_other_prompts_in_the_next_run(tmp_path: Path) -> None:
+    with fake_openai() as server:
+        for name in ("one", "two"):
+            assert bench("http", "--url", server.url, *SMALL, "--out", tmp_path / name).exit_code == 0
+            time.sleep(0.01)
+        half = len(server.bodies) // 2
+        texts = [{body["messages"][0]["content"] for body in server.bodies[at : at + half]} for at in (1, 1 + half)]
+
+    assert read_run(tmp_path / "one").config.prompts.seed != read_run(tmp_path / "two").config.prompts.seed
+    assert texts[0] & texts[1] <= {"Hello"}  # to see whether it answers
+
+
 def test_a_server_that_knows_no_ignore_eos_is_asked_without(tmp_path: Path) -> None:
     with fake_openai(Status(400, {"message": "unknown parameter ignore_eos"}), Words()) as server:
         assert bench("http", "--url", server.url, *SMALL, "--out", tmp_path).exit_code == 0
