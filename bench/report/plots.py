@@ -94,8 +94,9 @@ def _distribution(axes: Axes, run: Run, scenario: str, of: Callable[[Answered], 
         samples = sorted(of(answer) for answer in run.answers(facts.name, scenario))
         if not samples:
             continue
-        shares = np.arange(1, len(samples) + 1) / len(samples)
-        axes.step([samples[0], *samples], [0, *shares], where="post", color=_COLORS[at], linestyle=_STYLES[at], lw=1.5)
+        samples = samples * 2 if len(samples) == 1 else samples
+        shares = np.linspace(0, 1, len(samples))  # as percentiles are interpolated, so that the points lie on the line
+        axes.plot(samples, shares, color=_COLORS[at], linestyle=_STYLES[at], lw=1.5)
         marked = [percentile(samples, percent) for percent in _MARKED]
         axes.plot(marked, [percent / 100 for percent in _MARKED], "o", color=_COLORS[at], markersize=4)
         longest = max(longest, samples[-1])
