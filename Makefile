@@ -7,7 +7,7 @@ CONSTRAINTS := -c constraints.txt -c constraints-cuda.txt
 INSTALL = PIP_CONSTRAINT=$(CURDIR)/constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install $(CONSTRAINTS)
 TEST_MODELS := smollm2-135m-instruct all-minilm-l6-v2 use-multilingual-v3
 
-.PHONY: serve test test-slow check format bench-smoke bench-serving bench-ingest bench-vectors bench-feishu soak docs clean chromium models
+.PHONY: serve test test-slow check format bench-smoke bench-serving bench-ingest bench-vectors bench-feishu bench-report soak docs clean chromium models
 
 serve: $(VENV)/installed
 	@$(BIN)/larkwise serve --example examples/handbook
@@ -37,6 +37,11 @@ bench-smoke: $(VENV)/installed-dev
 bench-serving: $(VENV)/installed-dev
 	$(BIN)/larkwise models pull
 	$(BIN)/python -m bench.serving $(if $(LLAMA_SERVER),--llama-server $(LLAMA_SERVER))
+
+# the test report, docs/bench.md: make bench-report CONFIG=rag REPORT_LANG=zh OUT=var/bench/mine
+bench-report: $(VENV)/installed-dev
+	$(BIN)/python -m bench --config $(or $(CONFIG),bench/configs/int8.yaml) --lang $(or $(REPORT_LANG),en) \
+		$(if $(OUT),--out $(OUT))
 
 bench-ingest: $(VENV)/installed-dev
 	$(BIN)/larkwise models pull use-multilingual-v3 all-minilm-l6-v2

@@ -23,7 +23,10 @@ def main() -> None:
     torch.set_num_threads(threads)
     silence()
     llm = HuggingFacePipeline.from_model_id(
-        model_id=str(folder), task="text-generation", model_kwargs={"dtype": torch.bfloat16}
+        model_id=str(folder),
+        task="text-generation",
+        device=0 if torch.cuda.is_available() else -1,
+        model_kwargs={"dtype": torch.bfloat16},
     )
     _say({"ready": True})
     for line in sys.stdin:

@@ -2,6 +2,7 @@
 What this machine could do at most: how fast it reads memory, and how fast it multiplies matrices.
 
 `python -m bench.bounds` prints one JSON object. It runs in a process of its own, so that its memory is gone afterwards.
+Where torch sees a GPU it is the GPU that is measured, since that is where the model runs.
 A bound is the best of several ways and repetitions: what was reached once can be reached.
 """
 
@@ -11,8 +12,10 @@ import json
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
+from types import MappingProxyType
+from typing import Any
 
 from bench.environment import cores
 from bench.errors import BenchError
@@ -34,16 +37,19 @@ class Bounds:
     gemm_fp32_gops: float
     gemm_bf16_gops: float
     gemm_int8_gops: float
+    device: str = "cpu"
 
 
-def measured_apart() -> Bounds:
+def measured_apart(environment: Mapping[str, str] = MappingProxyType({})) -> Bounds:
     """
-    Measure in a process of its own; takes some ten seconds.
+    Measure in a process of its own; takes some ten seconds. `environment` is what it sees beside what we see.
 
     Raises:
         BenchError: it did not end well.
     """
-    done = subprocess.run([sys.executable, "-m", "bench.bounds"], capture_output=True, text=True, check=False)
+    variables = ["env", *(f"{name}={value}" for name, value in environment.items())] if environment else []
+    command = [*variables, sys.executable, "-m", "bench.bounds"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise BenchError(f"the bounds could not be measured: {done.stderr.strip()[-300:]}")
     return Bounds(**json.loads(done.stdout.splitlines()[-1]))
@@ -52,44 +58,62 @@ def measured_apart() -> Bounds:
 def measure(threads: int) -> Bounds:
     import torch
 
+    if torch.cuda.is_available():
+        return _measure_gpu(threads)
     torch.set_num_threads(1)
-    one_thread = _read_gb_s()
+    one_thread = _read_gb_s("cpu")
     torch.set_num_threads(threads)
     return Bounds(
         threads=threads,
-        read_gb_s=max(one_thread, _read_gb_s()),
+        read_gb_s=max(one_thread, _read_gb_s("cpu")),
         read_one_thread_gb_s=one_thread,
-        gemm_fp32_gops=_gemm_gops(torch.float32),
-        gemm_bf16_gops=_gemm_gops(torch.bfloat16),
-        gemm_int8_gops=max(_int_mm_gops(), _fbgemm_gops()),
+        gemm_fp32_gops=_gemm_gops(torch.float32, "cpu"),
+        gemm_bf16_gops=_gemm_gops(torch.bfloat16, "cpu"),
+        gemm_int8_gops=max(_int_mm_gops("cpu"), _fbgemm_gops()),
     )
 
 
-def _read_gb_s() -> float:
+def _measure_gpu(threads: int) -> Bounds:
     import torch
 
-    numbers = torch.ones(_READ_BYTES // 4)
+    read = _read_gb_s("cuda")
+    return Bounds(
+        threads=threads,
+        read_gb_s=read,
+        read_one_thread_gb_s=read,
+        gemm_fp32_gops=_gemm_gops(torch.float32, "cuda"),
+        gemm_bf16_gops=_gemm_gops(torch.bfloat16, "cuda"),
+        gemm_int8_gops=_int_mm_gops("cuda"),
+        device=torch.cuda.get_device_name(),
+    )
+
+
+def _read_gb_s(device: str) -> float:
+    import torch
+
+    numbers = torch.ones(_READ_BYTES // 4, device=device)
     integers = numbers.view(torch.int32)
     matrix = numbers.view(-1, 4096)
-    vector = torch.ones(4096)
+    vector = torch.ones(4096, device=device)
     ways: tuple[Callable[[], object], ...] = (numbers.sum, integers.max, lambda: torch.mv(matrix, vector))
     return _READ_BYTES / min(_best_s(way) for way in ways) / 1e9
 
 
-def _gemm_gops(dtype: object) -> float:
+def _gemm_gops(dtype: Any, device: str) -> float:
     import torch
 
-    left = torch.rand(_ROWS, _INNER).to(dtype)  # type: ignore[call-overload]  # torch.dtype is not a type for mypy
-    weight = torch.rand(_COLUMNS, _INNER).to(dtype)  # type: ignore[call-overload]
+    left = torch.rand(_ROWS, _INNER, device=device).to(dtype)
+    weight = torch.rand(_COLUMNS, _INNER, device=device).to(dtype)
     return _gops(lambda: torch.nn.functional.linear(left, weight))
 
 
-def _int_mm_gops() -> float:
+def _int_mm_gops(device: str) -> float:
     import torch
 
-    left = torch.randint(-127, 127, (_ROWS, _INNER), dtype=torch.int8)
-    weight = torch.randint(-127, 127, (_COLUMNS, _INNER), dtype=torch.int8).t()
-    return _gops(lambda: torch._int_mm(left, weight))
+    rows = _ROWS // 8 * 8  # what the GPU's kernel wants
+    left = torch.randint(-127, 127, (rows, _INNER), dtype=torch.int8, device=device)
+    weight = torch.randint(-127, 127, (_COLUMNS, _INNER), dtype=torch.int8, device=device).t()
+    return _gops(lambda: torch._int_mm(left, weight)) * rows / _ROWS
 
 
 def _fbgemm_gops() -> float:
@@ -111,13 +135,22 @@ def _gops(multiply: Callable[[], object]) -> float:
 
 
 def _best_s(work: Callable[[], object]) -> float:
-    work()
+    _ended(work)
     seconds = []
     for _ in range(_REPEATS):
         began = time.perf_counter()
-        work()
+        _ended(work)
         seconds.append(time.perf_counter() - began)
     return min(seconds)
+
+
+def _ended(work: Callable[[], object]) -> None:
+    """A GPU only begins with what it is told."""
+    import torch
+
+    work()
+    if torch.cuda.is_available():
+        torch.cuda.synchronize()
 
 
 if __name__ == "__main__":

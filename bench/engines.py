@@ -9,6 +9,7 @@ from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO, Any, Literal, TypeAlias
 
 import httpx
@@ -108,16 +109,20 @@ class Running:
 
 
 @asynccontextmanager
-async def started(engine: Engine, *, log: Path) -> AsyncIterator[Running]:
+async def started(
+    engine: Engine, *, log: Path, environment: Mapping[str, str] = MappingProxyType({})
+) -> AsyncIterator[Running]:
     """
     The engine, ready to answer; ended when the context ends. What it writes goes to `log`.
+
+    `environment` is what it sees beside what this process sees.
 
     Raises:
         EngineNotReady: it ended, or was not ready in time.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
-        process = await _spawned(engine, output)
+        process = await _spawned(engine, environment, output)
         try:
             async with open_client() as client:
                 target = await _ready(engine, process, log, client)
@@ -126,11 +131,17 @@ async def started(engine: Engine, *, log: Path) -> AsyncIterator[Running]:
             await _ended(process)
 
 
-async def _spawned(engine: Engine, log: IO[bytes]) -> asyncio.subprocess.Process:
+async def _spawned(engine: Engine, environment: Mapping[str, str], log: IO[bytes]) -> asyncio.subprocess.Process:
     piped = asyncio.subprocess.PIPE if isinstance(engine, Pipeline) else None
+    variables = ["env", *(f"{name}={value}" for name, value in environment.items())] if environment else []
     try:
         return await asyncio.create_subprocess_exec(
-            *engine.command, stdin=piped or asyncio.subprocess.DEVNULL, stdout=piped or log, stderr=log
+            *variables,
+            *engine.command,
+            stdin=piped or asyncio.subprocess.DEVNULL,
+            stdout=piped or log,
+            stderr=log,
+            process_group=0,  # Ctrl-C is for the bench, which ends its engines itself
         )
     except OSError as error:
         raise EngineNotReady(f"{engine.name} cannot be started: {error}") from error

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
+from bench import gpu
 from bench.processes import total_memory_bytes
 
 _PACKAGES = (
@@ -28,6 +29,10 @@ class Environment:
     python: str
     versions: dict[str, str]
     commit: str
+    gpus: tuple[str, ...] = ()
+    """Each with its memory and driver."""
+    cuda: str = ""
+    """What torch was built for; empty where it uses no GPU."""
 
 
 def here() -> Environment:
@@ -39,6 +44,8 @@ def here() -> Environment:
         python=platform.python_version(),
         versions={name: _version(name) for name in _PACKAGES},
         commit=_commit(Path(__file__).parent),
+        gpus=gpu.names(),
+        cuda=gpu.cuda_version(),
     )
 
 

@@ -2,15 +2,37 @@
 What can go wrong while measuring.
 
 BenchError
+├── UsageError       what was asked for cannot be done as it was asked: exit code 2
+│   ├── InvalidConfig    a configuration has unknown keys or impossible values
+│   ├── InvalidDataset   prompts or questions that it names cannot be read
+│   └── InvalidRun       a folder is no run's, or another run's
 ├── MissingTool      something that this measurement needs is not installed
 ├── EngineNotReady   an engine that is to be measured did not start
 ├── EngineEnded      it ended while it was measured
+├── NotScored        answers could not be scored
+├── Stopped          a run was stopped before anything was measured
 └── TargetError      one request was not answered; it is counted, and the run goes on
 """
 
 
 class BenchError(Exception):
     """The root of this room's errors."""
+
+
+class UsageError(BenchError):
+    """What was asked for cannot be done as it was asked; commands exit with 2."""
+
+
+class InvalidConfig(UsageError):
+    """A configuration cannot be used; the message names the file, the key, and what may stand there."""
+
+
+class InvalidDataset(UsageError):
+    """Prompts or questions cannot be read; the message names the file, and the line where it is one."""
+
+
+class InvalidRun(UsageError):
+    """A folder does not hold a run of the report, or not the one that should go on."""
 
 
 class MissingTool(BenchError):
@@ -23,6 +45,14 @@ class EngineNotReady(BenchError):
 
 class EngineEnded(BenchError):
     """An engine ended while it was measured."""
+
+
+class NotScored(BenchError):
+    """Answers could not be scored; the message ends with the last lines of what should have done it."""
+
+
+class Stopped(BenchError):
+    """A run was stopped before anything was measured."""
 
 
 class TargetError(BenchError):

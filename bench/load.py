@@ -1,87 +1,42 @@
-"""So many clients at once against one target: what each of them saw, and what it cost."""
+"""
+Load on one target: what each request saw, and what it cost.
+
+`closed_loop` has so many clients, each of which waits for its answer before it asks again: a target that stalls is
+asked less, and so seen less. `open_loop` sends at times that were drawn before, whatever the target does, and counts
+from the time when a request was due: a stall is seen by all who come meanwhile, so there is no coordinated omission.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable, Coroutine, Iterable, Sequence
-from contextlib import aclosing, asynccontextmanager
-from dataclasses import dataclass
-from itertools import pairwise
-from typing import Any, Literal, TypeAlias
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Sequence
+from contextlib import asynccontextmanager
+from typing import Any, TypeAlias
 
-from bench.errors import TargetError
-from bench.processes import Meter, own_cpu_s
-from bench.targets import Piece, Prompt, Target, Usage
+from bench.outcomes import Window
+from bench.processes import Meter
+from bench.recording import Clock, Recording
+from bench.targets import Prompt, Target
 
-Clock: TypeAlias = Callable[[], float]
-
-
-@dataclass(frozen=True, slots=True)
-class Answered:
-    """
-    One answer, in seconds from the moment its request was sent; `started_s` from the start of the window.
-
-    `gaps_s` are the times between pieces of text as they arrived: a token that completes no character brings none, so
-    there may be fewer of them than tokens. `cpu_*` are CPU-seconds that the server spent meanwhile, on everybody: with
-    one client they are the cost of reading the prompt, and of the whole answer.
-    """
-
-    label: str
-    started_s: float
-    first_text_s: float
-    gaps_s: tuple[float, ...]
-    total_s: float
-    prompt_tokens: int
-    completion_tokens: int
-    cpu_first_text_s: float
-    cpu_total_s: float
-    kind: Literal["answered"] = "answered"
-
-
-@dataclass(frozen=True, slots=True)
-class Failed:
-    """One request without a whole answer."""
-
-    label: str
-    started_s: float
-    total_s: float
-    reason: str
-    kind: Literal["failed"] = "failed"
-
-
-Outcome: TypeAlias = Answered | Failed
-
-
-@dataclass(frozen=True, slots=True)
-class Window:
-    """
-    What happened between the first request and the last answer.
-
-    `elsewhere_cpu_s` is what the machine spent on neither the server nor this client: where it is more than a small
-    part of wall times cores, the machine was busy with other work, and the wall times say little.
-    """
-
-    clients: int
-    wall_s: float
-    cpu_s: float
-    elsewhere_cpu_s: float
-    outcomes: tuple[Outcome, ...]
-
-    @property
-    def answered(self) -> tuple[Answered, ...]:
-        return tuple(one for one in self.outcomes if isinstance(one, Answered))
-
-    @property
-    def failed(self) -> tuple[Failed, ...]:
-        return tuple(one for one in self.outcomes if isinstance(one, Failed))
+Sleep: TypeAlias = Callable[[float], Awaitable[None]]
 
 
 async def closed_loop(
-    target: Target, prompts: Iterable[Prompt], *, clients: int, meter: Meter, clock: Clock = time.perf_counter
+    target: Target,
+    prompts: Iterable[Prompt],
+    *,
+    clients: int,
+    meter: Meter,
+    clock: Clock = time.perf_counter,
+    until: asyncio.Event | None = None,
 ) -> Window:
-    """Ask all prompts, `clients` at a time: each client asks its next one as soon as it has its answer."""
-    recording = _Recording(target, meter, clock)
+    """
+    Ask all prompts, `clients` at a time: each client asks its next one as soon as it has its answer.
+
+    Ends early when `until` is set; requests that are under way then are dropped and have no outcome.
+    """
+    recording = Recording(target, meter, clock)
     waiting = iter(prompts)
 
     async def client() -> None:
@@ -89,8 +44,48 @@ async def closed_loop(
             await recording.ask(prompt)
 
     async with _running(client() for _ in range(clients)) as tasks:
-        await asyncio.gather(*tasks)
-    return recording.window(clients)
+        await _all_of(tasks, until)
+        return recording.window(clients)
+
+
+async def open_loop(
+    target: Target,
+    prompts: Sequence[Prompt],
+    *,
+    arrivals_s: Sequence[float],
+    meter: Meter,
+    clock: Clock = time.perf_counter,
+    sleep: Sleep = asyncio.sleep,
+    until: asyncio.Event | None = None,
+) -> Window:
+    """
+    Send each prompt at its second after the start, whether earlier ones are answered or not.
+
+    All times are counted from when a request was due, and not from when it could be sent. `until` as in `closed_loop`;
+    those that were not due yet have no outcome either.
+    """
+    recording = Recording(target, meter, clock)
+
+    async def arrive(prompt: Prompt, after_s: float) -> None:
+        due = recording.began + after_s
+        while (left := due - clock()) > 0:
+            await sleep(left)
+        await recording.ask(prompt, due=due)
+
+    async with _running(arrive(*one) for one in zip(prompts, arrivals_s, strict=True)) as tasks:
+        await _all_of(tasks, until)
+        return recording.window(len(prompts))
+
+
+async def _all_of(tasks: Sequence[asyncio.Task[Any]], until: asyncio.Event | None) -> None:
+    """Until all have ended, or `until` is set; an error of one of them is raised at once."""
+    everything = asyncio.gather(*tasks)
+    async with _running([until.wait()] if until else []) as stop:
+        await asyncio.wait({everything, *stop}, return_when=asyncio.FIRST_COMPLETED)
+        if everything.done():
+            await everything
+        else:
+            everything.cancel()
 
 
 async def joined_by(
@@ -101,7 +96,7 @@ async def joined_by(
 
     Those that were dropped have no outcome; those that ended by themselves have.
     """
-    recording = _Recording(target, meter, clock)
+    recording = Recording(target, meter, clock)
     begun = asyncio.Event()
     async with _running([recording.ask(watched, on_first_text=begun.set), begun.wait()]) as (watching, beginning):
         await asyncio.wait({watching, beginning}, return_when=asyncio.FIRST_COMPLETED)
@@ -120,61 +115,3 @@ async def _running(work: Iterable[Coroutine[Any, Any, Any]]) -> AsyncIterator[li
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-
-
-class _Recording:
-    """Outcomes as they come in, and the readings at the start."""
-
-    def __init__(self, target: Target, meter: Meter, clock: Clock) -> None:
-        self._target, self._meter, self._clock = target, meter, clock
-        self._outcomes: list[Outcome] = []
-        self._cpu = meter.server_cpu_s()
-        self._elsewhere = self._elsewhere_cpu_s()
-        self._began = clock()
-
-    async def ask(self, prompt: Prompt, *, on_first_text: Callable[[], None] = lambda: None) -> None:
-        began = self._clock()
-        try:
-            outcome: Outcome = await self._answer(prompt, began, on_first_text)
-        except TargetError as error:
-            outcome = Failed(prompt.label, began - self._began, self._clock() - began, str(error))
-        self._outcomes.append(outcome)
-
-    async def _answer(self, prompt: Prompt, began: float, on_first_text: Callable[[], None]) -> Answered:
-        cpu, cpu_first, usage = self._meter.server_cpu_s(), 0.0, None
-        arrivals: list[float] = []
-        async with aclosing(self._target.stream(prompt)) as events:
-            async for event in events:
-                match event:
-                    case Piece():
-                        arrivals.append(self._clock())
-                        if len(arrivals) == 1:
-                            cpu_first = self._meter.server_cpu_s() - cpu
-                            on_first_text()
-                    case Usage():
-                        usage = event
-        if not arrivals:
-            raise TargetError("the answer has no text")
-        return Answered(
-            label=prompt.label,
-            started_s=began - self._began,
-            first_text_s=arrivals[0] - began,
-            gaps_s=tuple(after - before for before, after in pairwise(arrivals)),
-            total_s=self._clock() - began,
-            prompt_tokens=usage.prompt_tokens if usage else 0,
-            completion_tokens=usage.completion_tokens if usage else len(arrivals),
-            cpu_first_text_s=cpu_first,
-            cpu_total_s=self._meter.server_cpu_s() - cpu,
-        )
-
-    def window(self, clients: int) -> Window:
-        return Window(
-            clients=clients,
-            wall_s=self._clock() - self._began,
-            cpu_s=self._meter.server_cpu_s() - self._cpu,
-            elsewhere_cpu_s=self._elsewhere_cpu_s() - self._elsewhere,
-            outcomes=tuple(sorted(self._outcomes, key=lambda one: one.started_s)),
-        )
-
-    def _elsewhere_cpu_s(self) -> float:
-        return self._meter.machine_cpu_s() - self._meter.server_cpu_s() - own_cpu_s()

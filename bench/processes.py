@@ -19,12 +19,25 @@ class Meter(Protocol):
         """CPU-seconds of everything on this machine, the client and other people's work included."""
 
 
+_KNOWN_S = 1.0
+"""How long descendants are remembered: to find them takes milliseconds, in which no answer is read."""
+
+
 class ProcessTree:
     """A process and its descendants; those that have ended count through the parent that waited for them."""
 
     def __init__(self, pid: int) -> None:
+        """
+        Raises:
+            EngineEnded: there is no such process.
+        """
         self._psutil = _psutil()
-        self._root = self._psutil.Process(pid)
+        try:
+            self._root = self._psutil.Process(pid)
+        except self._psutil.NoSuchProcess as error:
+            raise EngineEnded(f"there is no process {pid} on this machine") from error
+        self._children: list[Any] = []
+        self._found_at = -_KNOWN_S
 
     def server_cpu_s(self) -> float:
         return float(sum(_cpu_s(times) for times in self._readings("cpu_times")))
@@ -37,6 +50,10 @@ class ProcessTree:
         """Resident memory, files that are mapped included."""
         return int(sum(memory.rss for memory in self._readings("memory_info")))
 
+    def pids(self) -> frozenset[int]:
+        """Its own, and its descendants'."""
+        return frozenset([self._root.pid, *(process.pid for process in self._descendants())])
+
     def _readings(self, what: str) -> list[Any]:
         """
         Raises:
@@ -44,13 +61,29 @@ class ProcessTree:
         """
         try:
             readings = [getattr(self._root, what)()]
-            children = self._root.children(recursive=True)
+            descendants = self._descendants()
         except self._psutil.NoSuchProcess as error:
             raise EngineEnded(f"process {self._root.pid} has ended while it was measured: see its log") from error
-        for process in children:
+        for process in descendants:
             with suppress(self._psutil.NoSuchProcess):
                 readings.append(getattr(process, what)())
         return readings
+
+    def _descendants(self) -> list[Any]:
+        if time.monotonic() - self._found_at >= _KNOWN_S:
+            self._children, self._found_at = self._root.children(recursive=True), time.monotonic()
+        return self._children
+
+
+class NoServer:
+    """Where the server's process is not known: it costs nothing that could be read."""
+
+    def server_cpu_s(self) -> float:
+        return 0.0
+
+    def machine_cpu_s(self) -> float:
+        times = _psutil().cpu_times()
+        return float(times.user + times.nice + times.system)
 
 
 def own_cpu_s() -> float:

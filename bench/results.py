@@ -12,7 +12,7 @@ from pydantic import TypeAdapter, ValidationError
 from bench.bounds import Bounds
 from bench.environment import Environment
 from bench.errors import BenchError
-from bench.load import Window
+from bench.outcomes import Window
 
 SCHEMA = 1
 ScenarioName = Literal["one client", "many clients", "repeated prefix", "joined by others"]

@@ -27,7 +27,8 @@ from bench.bounds import measured_apart
 from bench.engines import Engine, Larkwise, LlamaServer, Pipeline, Running, started
 from bench.environment import cores, here
 from bench.errors import BenchError
-from bench.load import Window, closed_loop, joined_by
+from bench.load import closed_loop, joined_by
+from bench.outcomes import Window
 from bench.prompts import PromptMaker, handbook, template_counter
 from bench.results import Measurement, Plan, Results, ScenarioName, Work, read, save
 from bench.serving_report import BF16, INT8, LLAMA, PIPELINE, report

@@ -9,7 +9,7 @@ from typing import TypeAlias
 from bench.bounds import Bounds
 from bench.environment import Environment
 from bench.figures import Spread, percentile, spread
-from bench.load import Answered
+from bench.outcomes import Answered
 from bench.results import Measurement, Results, ScenarioName, Work
 
 INT8, BF16, LLAMA, PIPELINE = "larkwise int8", "larkwise bf16", "llama.cpp", "HuggingFacePipeline bf16"

@@ -82,12 +82,13 @@ class OpenAIServer:
     model: str
     client: httpx.AsyncClient
     options: Mapping[str, Any] = field(default_factory=dict)
+    api_key: str = field(default="", repr=False)
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Event]:
         ended = False
         try:
             async with self.client.stream(
-                "POST", f"{self.url}/v1/chat/completions", json=self._body(prompt)
+                "POST", f"{self.url}/v1/chat/completions", json=self._body(prompt), headers=bearer(self.api_key)
             ) as response:
                 if response.status_code != httpx.codes.OK:
                     text = (await response.aread()).decode(errors="replace")
@@ -115,6 +116,11 @@ class OpenAIServer:
         }
 
 
+def bearer(api_key: str) -> dict[str, str]:
+    """The header that brings a key; none where there is no key."""
+    return {"authorization": f"Bearer {api_key}"} if api_key else {}
+
+
 def open_client() -> httpx.AsyncClient:
     """A client for any number of streams at once; proxies are not asked, since a proxy would be measured too."""
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
@@ -138,14 +144,17 @@ def _events(data: str) -> list[Event]:
         chunk = json.loads(data)
     except ValueError as error:
         raise TargetError(f"no JSON in the stream: {data[:200]}") from error
+    if not isinstance(chunk, dict):
+        raise TargetError(f"no chunk of a completion in the stream: {data[:200]}")
     if chunk.get("error"):
         raise TargetError(f"the stream ended with an error: {json.dumps(chunk['error'], ensure_ascii=False)[:200]}")
     events: list[Event] = []
     for choice in chunk.get("choices") or []:
-        if text := (choice.get("delta") or {}).get("content"):
+        delta = choice.get("delta") or {}
+        if text := delta.get("content") or delta.get("reasoning_content"):  # what a model thinks takes as long
             events.append(Piece(text))
     if used := chunk.get("usage"):
-        events.append(Usage(used["prompt_tokens"], used["completion_tokens"]))
+        events.append(Usage(used.get("prompt_tokens") or 0, used.get("completion_tokens") or 0))
     return events
 
 

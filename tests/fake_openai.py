@@ -97,12 +97,15 @@ class _Handler(BaseHTTPRequestHandler):
             fake.gone.set()
 
     def do_GET(self) -> None:
-        """An idle engine, as larkwise shows it."""
+        """One model, and an idle engine, as larkwise shows it."""
         idle = {"waiting": 0, "running": 0, "tokens_in_flight": 0}
+        body: dict[str, Any] = {"status": "ready", "engine": idle}
+        if self.path == "/v1/models":
+            body = {"object": "list", "data": [{"id": "fake-model", "object": "model"}]}
         self.send_response(200)
         self.send_header("content-type", "application/json")
         self.end_headers()
-        self.wfile.write(json.dumps({"status": "ready", "engine": idle}).encode())
+        self.wfile.write(json.dumps(body).encode())
 
     def _status(self, reply: Status) -> None:
         self.send_response(reply.code)

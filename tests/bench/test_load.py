@@ -11,7 +11,8 @@ import pytest
 
 from bench.errors import TargetError
 from bench.figures import percentile
-from bench.load import Answered, Failed, Window, closed_loop, joined_by
+from bench.load import closed_loop, joined_by
+from bench.outcomes import Answered, Failed, Window
 from bench.targets import Event, Message, OpenAIServer, Piece, Prompt, Usage, open_client
 from tests.fake_openai import ErrorAfter, Reply, Status, Words, fake_openai
 

@@ -10,7 +10,7 @@ import pytest
 from bench.bounds import Bounds
 from bench.environment import Environment, here
 from bench.errors import BenchError
-from bench.load import Answered, Failed, Outcome, Window
+from bench.outcomes import Answered, Failed, Outcome, Window
 from bench.results import SCHEMA, Measurement, Plan, Results, ScenarioName, Work, read, save
 from bench.serving import Step, missing_steps
 from bench.serving_report import BF16, INT8, LLAMA, PIPELINE, report

@@ -1,0 +1,85 @@
+"""A dataset's CSV files: in a folder, in archives within it, or of a hub's dataset."""
+
+from __future__ import annotations
+
+import tarfile
+import zipfile
+from collections.abc import Callable, Iterator
+from pathlib import Path, PurePosixPath
+
+from bench.errors import InvalidDataset
+
+_ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz")
+_LONGEST = 64 * 2**20
+"""Bytes of one file: the largest of these sets has one of a megabyte."""
+
+Fetch = Callable[[str], Path]
+
+
+def csv_files(folder: Path) -> dict[PurePosixPath, str]:
+    """
+    The text of every CSV file below a folder, by its path there; those in an archive as if it were unpacked.
+
+    Raises:
+        InvalidDataset: there is none, or one cannot be read.
+    """
+    found: dict[PurePosixPath, str] = {}
+    for path in sorted(folder.rglob("*")):
+        inside = PurePosixPath(path.relative_to(folder).as_posix())
+        try:
+            if path.suffix == ".csv":
+                found[inside] = _text(path.read_bytes(), inside)
+            elif path.name.endswith(_ARCHIVES):
+                found |= {inside.parent / name: _text(data, name) for name, data in _members(path)}
+        except (OSError, zipfile.BadZipFile, tarfile.TarError) as error:
+            raise InvalidDataset(f"{path} cannot be read: {error}") from error
+    if not found:
+        raise InvalidDataset(f"{folder} holds no CSV file, nor an archive with one")
+    return found
+
+
+def fetched(dataset: str) -> Path:
+    """
+    The CSV files and archives of a hub's dataset, in the hub's own cache.
+
+    Raises:
+        InvalidDataset: the hub cannot be reached, or has no such dataset.
+    """
+    from huggingface_hub import snapshot_download
+    from huggingface_hub.errors import HfHubHTTPError, HFValidationError, LocalEntryNotFoundError
+
+    patterns = ["*.csv", *(f"*{suffix}" for suffix in _ARCHIVES)]
+    try:
+        return Path(snapshot_download(dataset, repo_type="dataset", allow_patterns=patterns))
+    except (HfHubHTTPError, HFValidationError, LocalEntryNotFoundError, OSError) as error:
+        raise InvalidDataset(
+            f"the dataset {dataset} cannot be fetched ({type(error).__name__}): check its name and HF_ENDPOINT, "
+            "or give a `folder` with its CSV files"
+        ) from error
+
+
+def _members(archive: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
+    """Read in memory: nothing is unpacked, so no name in it can lead anywhere."""
+    if archive.suffix == ".zip":
+        with zipfile.ZipFile(archive) as opened:
+            for entry in opened.infolist():
+                if entry.filename.endswith(".csv") and entry.file_size <= _LONGEST:
+                    yield PurePosixPath(entry.filename), opened.read(entry)
+        return
+    with tarfile.open(archive) as packed:
+        for member in packed:
+            if member.isfile() and member.name.endswith(".csv") and member.size <= _LONGEST:
+                file = packed.extractfile(member)
+                assert file is not None
+                yield PurePosixPath(member.name), file.read()
+
+
+def _text(data: bytes, name: PurePosixPath) -> str:
+    try:
+        return data.decode("utf-8-sig")
+    except UnicodeDecodeError:
+        pass
+    try:
+        return data.decode("gb18030")
+    except UnicodeDecodeError as error:
+        raise InvalidDataset(f"{name} is neither UTF-8 nor GB 18030") from error

@@ -1,0 +1,33 @@
+"""A run's folder: everything but results.json, which can write all of it again."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+
+from bench.report.markdown import report
+from bench.report.plots import can_draw, draw_latency, draw_throughput
+from bench.report.records import Run
+from bench.report.tables_csv import write_accuracy, write_full_results, write_results
+from bench.report.words import Words
+
+REPORT = "report.md"
+
+
+def write_folder(run: Run, folder: Path, words: Words) -> Path:
+    """report.md, which is returned, and what it names."""
+    environment = {**asdict(run.environment), "bounds": asdict(run.bounds) if run.bounds else None}
+    text = json.dumps(environment, ensure_ascii=False, indent=2)
+    (folder / "environment.json").write_text(text + "\n", encoding="utf-8")
+    write_results(run, folder / "results.csv")
+    write_full_results(run, folder / "full_results.csv")
+    write_accuracy(run, folder / "accuracy.csv")
+    pictures: dict[str, Path | None] = {"latency": None, "throughput": None}
+    if can_draw() and any(run.scenarios()):
+        pictures = {"latency": folder / "latency_distribution.png", "throughput": folder / "throughput.png"}
+        draw_latency(run, words, folder / "latency_distribution.png")
+        draw_throughput(run, words, folder / "throughput.png")
+    file = folder / REPORT
+    file.write_text(report(run, words, pictures), encoding="utf-8")
+    return file

@@ -1,0 +1,131 @@
+"""What is measured: figures of requests, of which there are percentiles, and figures of whole repeats."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from bench.figures import Spread, percentile, spread
+from bench.outcomes import Answered
+from bench.report.records import Measured, Run
+
+Better = Literal["less", "more"]
+GIB = 2**30
+
+
+@dataclass(frozen=True, slots=True)
+class OfRequests:
+    """A figure that each answer has; None where this one has not. `key` is its name in words and files."""
+
+    key: str
+    better: Better
+    value: Callable[[Answered], float | None]
+
+
+@dataclass(frozen=True, slots=True)
+class OfRepeats:
+    """A figure that a variant has under one load in one repeat."""
+
+    key: str
+    better: Better
+    value: Callable[[Measured], float | None]
+
+
+Measure: TypeAlias = OfRequests | OfRepeats
+
+
+def _between_tokens(answer: Answered) -> float | None:
+    """Seconds from one token to the next, on average; pieces of text may hold more than one token."""
+    steps = answer.completion_tokens - 1
+    return sum(answer.gaps_s) / steps if steps > 0 and answer.gaps_s else None
+
+
+def _speed(answer: Answered) -> float | None:
+    between = _between_tokens(answer)
+    return 1 / between if between else None
+
+
+def _per_second(one: Measured) -> float | None:
+    return len(one.window.answered) / one.window.wall_s or None
+
+
+def _tokens_per_second(one: Measured) -> float | None:
+    return sum(answer.completion_tokens for answer in one.window.answered) / one.window.wall_s or None
+
+
+def _cpu(one: Measured) -> float | None:
+    answered = len(one.window.answered)
+    return one.window.cpu_s / answered if one.metered and answered and one.window.cpu_s > 0 else None
+
+
+def _gib(size: int | None) -> float | None:
+    return size / GIB if size else None
+
+
+TTFT = OfRequests("ttft", "less", lambda answer: answer.first_text_s)
+LATENCY = OfRequests("latency", "less", lambda answer: answer.total_s)
+BETWEEN = OfRequests("between", "less", _between_tokens)
+SPEED = OfRequests("speed", "more", _speed)
+RPS = OfRepeats("rps", "more", _per_second)
+TOKENS = OfRepeats("tokens", "more", _tokens_per_second)
+CPU = OfRepeats("cpu", "less", _cpu)
+MEMORY = OfRepeats("memory", "less", lambda one: _gib(one.resident_bytes))
+PEAK = OfRepeats("peak", "less", lambda one: _gib(one.peak_bytes))
+GPU_MEMORY = OfRepeats("gpu_memory", "less", lambda one: _gib(one.gpu_bytes))
+
+COMPARED: tuple[tuple[Measure, int], ...] = (
+    (GPU_MEMORY, 50),
+    (MEMORY, 50),
+    (SPEED, 50),
+    (TTFT, 50),
+    (TTFT, 95),
+    (LATENCY, 50),
+    (LATENCY, 95),
+    (RPS, 50),
+    (TOKENS, 50),
+    (CPU, 50),
+)
+"""What variants, and runs, are compared by, with the percentile that counts; of repeats it is the middle one."""
+PERCENTS = (50, 90, 95, 99)
+
+
+def figure(run: Run, variant: str, scenario: str, measure: Measure, percent: float = 50) -> Spread | None:
+    """
+    Over all repeats, with the least and the greatest of the repeats' own; None where there is nothing to take it of.
+    """
+    measured = run.of(variant, scenario)
+    match measure:
+        case OfRequests():
+            repeats = [known(map(measure.value, one.window.answered)) for one in measured]
+            each = [percentile(samples, percent) for samples in repeats if samples]
+            if not each:
+                return None
+            whole = percentile([sample for samples in repeats for sample in samples], percent)
+            return Spread(whole, min(each), max(each), len(each))
+        case OfRepeats():
+            values = known(map(measure.value, measured))
+            return spread(values) if values else None
+
+
+def gaps(run: Run, variant: str, scenario: str) -> list[float]:
+    """Seconds between the pieces of all answers, as they arrived."""
+    return [gap for answer in run.answers(variant, scenario) for gap in answer.gaps_s]
+
+
+def known(values: Iterable[float | None]) -> list[float]:
+    return [value for value in values if value is not None]
+
+
+def busy_elsewhere(run: Run) -> float | None:
+    """The share of the machine's cores that other work had; None where it cannot be told from the server's."""
+    metered = [one.window for one in run.measured if one.metered]
+    if not metered or len(metered) < len(run.measured):
+        return None
+    seconds = sum(window.wall_s for window in metered) * run.environment.cores
+    return max(0.0, sum(window.elsewhere_cpu_s for window in metered) / seconds)
+
+
+def busy_client(run: Run) -> float:
+    """The greatest share of a measurement's time that the client itself was computing."""
+    return max((one.window.client_cpu_s / one.window.wall_s for one in run.measured), default=0.0)

@@ -1,0 +1,81 @@
+"""What the figures say should be done: nothing here is an opinion about a variant."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from bench.report.accuracy import QualityChange, quality_changes
+from bench.report.changes import Change, changes
+from bench.report.records import Run
+
+Advice = Literal["take", "take if answers hold", "worse answers", "mixed", "keep", "no reason", "undecided"]
+"""
+`take`: better in something, worse in nothing, answers not worse. `take if answers hold`: the same, and too few answers
+were looked at. `mixed`: better here and worse there. `keep`: the baseline is better. `undecided`: nothing has an
+interval.
+"""
+RELEVANT = 0.02
+"""Changes that are sure, and smaller, are not weighed."""
+TOLERABLE = 0.1
+"""Of right answers, as a share, may be lost by the interval; where it may be more, there were too few questions."""
+_TAILS = (95,)
+"""Percentiles that are shown and not weighed: they need more requests than most runs have."""
+
+
+@dataclass(frozen=True, slots=True)
+class Weighed:
+    """Everything that was compared of one variant, and what follows."""
+
+    variant: str
+    better: tuple[Change, ...]
+    worse: tuple[Change, ...]
+    same: tuple[Change, ...]
+    """Those without a significant or relevant difference."""
+    untested: tuple[Change, ...]
+    answers: tuple[QualityChange, ...]
+    advice: Advice
+
+
+def weigh(run: Run, variant: str) -> Weighed:
+    found = [one for name in run.scenarios() for one in changes(run, variant, name) if one.percent not in _TAILS]
+    better = tuple(one for one in found if one.verdict == "better" and is_relevant(one))
+    worse = tuple(one for one in found if one.verdict == "worse" and is_relevant(one))
+    untested = tuple(one for one in found if one.verdict == "untested")
+    same = tuple(one for one in found if one not in (*better, *worse, *untested))
+    answers = tuple(quality_changes(run, variant))
+    decided = len(found) > len(untested)
+    advice = _advice(better, worse, answers, decided=decided, same_weights=_same_weights(run, variant))
+    return Weighed(variant, better, worse, same, untested, answers, advice)
+
+
+def is_relevant(change: Change) -> bool:
+    return abs(change.ratio.value - 1) >= RELEVANT
+
+
+def _same_weights(run: Run, variant: str) -> bool:
+    """There is nothing to lose: both answer with the same weights."""
+    one, other = run.facts(run.base), run.facts(variant)
+    providers = {one.provider, other.provider}
+    return providers <= {"local", "hf-pipeline"} and (one.model, one.precision) == (other.model, other.precision)
+
+
+def _advice(
+    better: Sequence[Change],
+    worse: Sequence[Change],
+    answers: Sequence[QualityChange],
+    *,
+    decided: bool,
+    same_weights: bool,
+) -> Advice:
+    if any(one.is_worse for one in answers):
+        return "worse answers"
+    if not decided:
+        return "undecided"
+    if better and worse:
+        return "mixed"
+    if better:
+        hold = answers and all(-(one.difference.low or 0) <= TOLERABLE for one in answers)
+        return "take" if hold or same_weights else "take if answers hold"
+    return "keep" if worse else "no reason"

@@ -1,0 +1,135 @@
+"""How it was measured, and what a reader should keep in mind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from statistics import fmean
+
+from bench.figures import percentile
+from bench.report.config import Scenario
+from bench.report.measures import busy_client, busy_elsewhere
+from bench.report.records import Facts, LeftOut, Run
+from bench.report.showing import seconds, share
+from bench.report.tables_md import table
+from bench.report.words import Words
+
+_BUSY_ELSEWHERE = 0.05
+_BUSY_CLIENT = 0.5
+_LATE_S = 0.05
+_FEW = 100
+_SHORT = 0.95
+_IN_BF16 = ("local", "hf-pipeline")
+
+
+def method(run: Run, words: Words) -> Iterator[str]:
+    head = (words("variant"), words("provider"), words("precision"), words("model"))
+    yield from table(head, (_variant(run, facts, words) for facts in run.variants))
+    loads = ((one.name, load(one, words), str(one.requests)) for one in run.config.scenarios)
+    yield from table((words("load"), "", words("requests")), loads)
+    for sentence in _sentences(run, words):
+        yield f"- {sentence}"
+    yield ""
+    if doubts := [*_doubts(run, words), *_left_out(run, words)]:
+        yield words("doubts")
+        yield ""
+        yield from (f"- {doubt}" for doubt in doubts)
+        yield ""
+
+
+def load(scenario: Scenario, words: Words) -> str:
+    if scenario.requests_per_s:
+        return words("load open", rate=scenario.requests_per_s)
+    return words("load one") if scenario.clients == 1 else words("load closed", clients=scenario.clients)
+
+
+def _variant(run: Run, facts: Facts, words: Words) -> tuple[str, ...]:
+    name = words("baseline", name=facts.name) if facts.name == run.base and run.others else facts.name
+    precision = "file" if facts.provider == "llama-cpp" else facts.precision
+    return name, words(f"provider {facts.provider}"), words(f"precision {precision}"), facts.model
+
+
+def _sentences(run: Run, words: Words) -> Iterator[str]:
+    config = run.config
+    prompts = config.prompts
+    fresh = words("prompts fresh") if prompts.fresh else ""
+    lengths = sorted({one.prompt_tokens or prompts.tokens for one in config.scenarios})
+    tokens = words.comma.join(map(str, lengths))
+    yield words(f"prompts {prompts.kind}", tokens=tokens, file=prompts.file and prompts.file.name, fresh=fresh)
+    if counted := _counted(run):
+        asked = sorted({one.answer_tokens or config.answer_tokens for one in config.scenarios})
+        prompt, answer = counted
+        yield words(
+            "prompts count", prompt=f"{prompt:.0f}", answer=f"{answer:.0f}", asked=words.comma.join(map(str, asked))
+        )
+    if config.repeats > 1:
+        yield words("repeats", repeats=config.repeats, warm_up=config.warm_up)
+    if len(run.variants) > 1 and any(one.provider != "openai" for one in run.variants):
+        yield words(f"loading {run.loading}")
+    if any(one.requests_per_s for one in config.scenarios):
+        yield words("open loop")
+    yield words("statistics")
+    if any(one.resident_bytes for one in run.measured):
+        yield words("memory is")
+
+
+def _counted(run: Run) -> tuple[float, float] | None:
+    answers = [one for measured in run.measured for one in measured.window.answered if one.prompt_tokens]
+    if not answers:
+        return None
+    return fmean(one.prompt_tokens for one in answers), fmean(one.completion_tokens for one in answers)
+
+
+def _doubts(run: Run, words: Words) -> Iterator[str]:
+    if run.config.repeats == 1:
+        yield words("repeats one")
+    elsewhere = busy_elsewhere(run)
+    if elsewhere is not None and elsewhere > _BUSY_ELSEWHERE:
+        yield words("doubt elsewhere", share=share(elsewhere))
+    bounds, bf16 = run.bounds, any(one.precision == "none" and one.provider in _IN_BF16 for one in run.variants)
+    if bf16 and bounds and bounds.gemm_bf16_gops < bounds.gemm_fp32_gops:
+        yield words("doubt bf16", bf16=bounds.gemm_bf16_gops, fp32=bounds.gemm_fp32_gops)
+    if (client := busy_client(run)) > _BUSY_CLIENT:
+        yield words("doubt client", share=share(client))
+    late = [one.late_s for measured in run.measured for one in measured.window.outcomes]
+    if late and percentile(late, 99) > _LATE_S:
+        yield words("doubt late", late=seconds(max(late)))
+    fewest = min((len(run.answers(one.name, name)) for name in run.scenarios() for one in run.variants), default=0)
+    if fewest < _FEW:
+        yield words("doubt few", n=fewest)
+    for facts in run.variants:
+        yield from _doubts_about(run, facts, words)
+
+
+def _doubts_about(run: Run, facts: Facts, words: Words) -> Iterator[str]:
+    if failures := run.failures(facts.name):
+        yield words(
+            "doubt failed",
+            variant=facts.name,
+            failed=len(failures),
+            requests=run.requests(facts.name),
+            reason=failures[0].reason,
+        )
+    answers = [one for name in run.scenarios() for one in run.answers(facts.name, name)]
+    if not answers:
+        return
+    if any(not one.prompt_tokens for one in answers):
+        yield words("doubt pieces", variant=facts.name)
+        return
+    asked = fmean(_asked(run, name) for name in run.scenarios() for _ in run.answers(facts.name, name))
+    answered = fmean(one.completion_tokens for one in answers)
+    if answered < _SHORT * asked:
+        yield words("doubt short", variant=facts.name, answer=answered, asked=asked)
+
+
+def _asked(run: Run, scenario: str) -> int:
+    return run.config.scenario(scenario).answer_tokens or run.config.answer_tokens
+
+
+def _left_out(run: Run, words: Words) -> Iterator[str]:
+    for one in run.left_out:
+        yield left_out(one, words)
+
+
+def left_out(one: LeftOut, words: Words) -> str:
+    what = words("left out set", set=words.set(one.what)) if one.what else ""
+    return words("left out", variant=one.variant, what=what, why=words(f"why {one.why}", detail=one.detail))

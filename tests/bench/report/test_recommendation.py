@@ -1,0 +1,86 @@
+"""The recommendation follows from the figures."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import pytest
+
+from bench.report.accuracy import quality, quality_changes
+from bench.report.recommendation import Advice, weigh
+from bench.report.records import Judged, LeftOut, Measured, Run
+from tests.bench.report.made import judgement, noisy, run_of, usual
+
+
+def found(*, first: float = 0.4, gap: float = 0.15, resident: float = 4.0, repeats: int = 3) -> list[Measured]:
+    """bf16 as it is, and int8 with these figures."""
+    return [
+        *noisy("bf16", "x", first=0.4, gap=0.15, repeats=repeats, noise=0.01),
+        *noisy("int8", "x", first=first, gap=gap, resident=resident, repeats=repeats, noise=0.01),
+    ]
+
+
+ENOUGH = [judgement("bf16", 300, 400), judgement("int8", 299, 400)]
+FEW = [judgement("bf16", 5, 6), judgement("int8", 5, 6)]
+LOST = [judgement("bf16", 300, 400), judgement("int8", 260, 400)]
+
+
+@pytest.mark.parametrize(
+    ("measurements", "judged", "advice"),
+    [
+        (found(first=0.2, gap=0.07, resident=2), ENOUGH, "take"),
+        (found(first=0.2, gap=0.07, resident=2), FEW, "take if answers hold"),
+        (found(first=0.2, gap=0.07, resident=2), [], "take if answers hold"),
+        (found(first=0.2, gap=0.07, resident=2), LOST, "worse answers"),
+        (found(first=0.8, gap=0.07, resident=2), ENOUGH, "mixed"),
+        (found(first=0.8, gap=0.30, resident=5), ENOUGH, "keep"),
+        (found(), ENOUGH, "no reason"),
+        (found(first=0.2, gap=0.07, repeats=1), ENOUGH, "undecided"),
+    ],
+    ids=["better", "few questions", "no questions", "answers are worse", "mixed", "worse", "the same", "one repeat"],
+)
+def test_advice(measurements: Sequence[Measured], judged: Sequence[Judged], advice: Advice) -> None:
+    assert weigh(run_of(*measurements, judged=judged), "int8").advice == advice
+
+
+def test_a_sure_change_of_less_than_two_percent_is_not_weighed() -> None:
+    run = run_of(*found(first=0.396, gap=0.1485, resident=3.98))
+
+    assert weigh(run, "int8").advice in ("no reason", "take if answers hold")
+    assert all(abs(one.ratio.value - 1) >= 0.02 for one in weigh(run, "int8").better)
+
+
+def test_of_the_same_weights_answers_need_not_be_measured() -> None:
+    run = run_of(*noisy("a", "x", first=0.4, gap=0.15), *noisy("b", "x", first=0.2, gap=0.07))
+
+    assert weigh(run, "b").advice == "take"
+
+
+def test_answers_are_compared_question_by_question() -> None:
+    (one,) = quality_changes(usual(), "int8")
+
+    assert (one.n, one.lost, one.won, one.p) == (60, 1, 0, 1.0)
+    assert one.difference.low is not None
+    assert one.difference.low < -1 / 60 < 0
+
+
+def test_a_variant_with_the_same_weights_has_the_others_answers() -> None:
+    run = _with_twin(usual())
+    twin = quality(run, "int8", "handbook")
+
+    assert twin is not None
+    assert (twin.of, len(twin.judged.questions)) == ("bf16", 60)
+    assert list(quality_changes(run, "int8")) == []
+
+
+def _with_twin(run: Run) -> Run:
+    only = tuple(one for one in run.judged if one.variant == "bf16")
+    return replace(run, judged=only, left_out=(LeftOut("int8", "handbook", "same weights", "bf16"),))
+
+
+def test_questions_that_only_one_answered_are_left_out() -> None:
+    run = usual(judged=(judgement("bf16", 54, 60), judgement("int8", 10, 12)))
+    (one,) = quality_changes(run, "int8")
+
+    assert (one.n, one.lost) == (12, 2)
