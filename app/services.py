@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from langchain_core.documents.compressor import BaseDocumentCompressor
 from langchain_core.embeddings import Embeddings
@@ -343,6 +343,19 @@ def prepare(name: str, settings: Settings, weights: WeightsStore) -> Path:
     if name != settings.llm_model:
         return ready_model_folder(weights, name, progress=weights.progress)
     return gguf_file(name, weights) if settings.llm_provider == "llama-cpp" else model_folder(settings, weights)
+
+
+def ready_folder(
+    weights: WeightsStore,
+    name: str,
+    *,
+    quantization: Literal["none", "int8"] = "none",
+    progress: Progress = no_progress,
+) -> Path:
+    """`models.conversion.ready_model_folder`, for those who must not wait for torch before they need it."""
+    from models.conversion import ready_model_folder
+
+    return ready_model_folder(weights, name, quantization=quantization, progress=progress)
 
 
 def model_folder(settings: Settings, weights: WeightsStore) -> Path:

@@ -28,7 +28,7 @@ import typer
 from prometheus_client.parser import text_string_to_metric_families
 
 from app.cli_terminal import err, print_json, say_error
-from app.services import open_weights
+from app.services import open_weights, ready_folder
 from app.settings import load_settings
 from bench.engines import Larkwise, Running, started
 from bench.environment import here
@@ -40,7 +40,6 @@ from bench.feishu_report import Cost, Flooded, acknowledgement, kept, table
 from bench.feishu_sender import Request, Sent, send
 from bench.processes import own_cpu_s
 from bench.targets import OpenAIServer
-from models.conversion import ready_model_folder
 
 _HANDBOOK = Path(__file__).parent.parent / "examples" / "handbook"
 _BEGIN_S = 300.0
@@ -103,7 +102,7 @@ async def flooded(wanted: Wanted) -> Flooded:
     """
     out = await asyncio.to_thread(_made, wanted.out)
     if dict(wanted.settings).get("LLM_PROVIDER", "local") == "local":
-        await asyncio.to_thread(lambda: ready_model_folder(open_weights(load_settings()), wanted.model))
+        await asyncio.to_thread(lambda: ready_folder(open_weights(load_settings()), wanted.model))
     # not where temporary files go: that may be memory, and what is kept there costs nothing
     with tempfile.TemporaryDirectory(dir=out) as folder:
         data = Path(folder)

@@ -21,7 +21,7 @@ from typing import Annotated
 import typer
 
 from app.cli_terminal import err, progress_bar, say_error
-from app.services import open_weights
+from app.services import open_weights, ready_folder
 from app.settings import load_settings
 from bench.bounds import measured_apart
 from bench.engines import Engine, Larkwise, LlamaServer, Pipeline, Running, started
@@ -34,7 +34,6 @@ from bench.results import Measurement, Plan, Results, ScenarioName, Work, read, 
 from bench.serving_report import BF16, INT8, LLAMA, PIPELINE, report
 from bench.targets import Prompt
 from bench.work import larkwise_work, llama_work
-from models.conversion import ready_model_folder
 
 _LLAMA_MISSING = (
     "llama.cpp, because there is no llama-server on PATH (and none was given with --llama-server); "
@@ -241,7 +240,7 @@ def _steps() -> Iterator[Step]:
 def _files(model: str) -> Files:
     with progress_bar() as progress:
         weights = open_weights(load_settings(), progress=progress)
-        folder = ready_model_folder(weights, model, progress=progress)
+        folder = ready_folder(weights, model, progress=progress)
         gguf = next(iter(sorted(weights.ensure(model).glob("*.gguf"))), None)
     return Files(folder, gguf)
 

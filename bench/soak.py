@@ -23,13 +23,12 @@ import httpx
 import typer
 
 from app.cli_terminal import JsonOption, err, out, print_json, say_error
-from app.services import open_weights
+from app.services import open_weights, ready_folder
 from app.settings import load_settings
 from bench.engines import Larkwise, Running, started
 from bench.errors import BenchError, TargetError
 from bench.processes import ProcessTree
 from bench.targets import Message, OpenAIServer, Piece, Prompt
-from models.conversion import ready_model_folder
 
 _MODEL = "smollm2-135m-instruct"
 _SETTINGS = {
@@ -127,7 +126,7 @@ def _plain(soaked: Soaked) -> dict[str, object]:
 
 
 async def _soak(minutes: float, model: str, quantization: Literal["none", "int8"], seed: int, log: Path) -> Soaked:
-    await asyncio.to_thread(lambda: ready_model_folder(open_weights(load_settings()), model))
+    await asyncio.to_thread(lambda: ready_folder(open_weights(load_settings()), model))
     with tempfile.TemporaryDirectory() as data:
         engine = Larkwise(model, quantization, Path(data), variables=_SETTINGS)
         async with started(engine, log=log) as running:

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from app.services import open_weights
+from app.services import open_weights, ready_folder
 from app.settings import Settings
 from bench.errors import EngineNotReady
 from bench.report.archives import csv_files, fetched
@@ -16,7 +16,6 @@ from bench.report.config import Choices, Config, Variant
 from bench.report.counting import Counter, Roughly, counter_in
 from bench.report.records import Facts, LeftOut, Why
 from bench.work import larkwise_work, llama_work
-from models.conversion import ready_model_folder
 from models.sources import Progress
 from models.weights import WeightsStore
 
@@ -104,8 +103,8 @@ def _ready(
             name, int8 = model or settings.llm_model, variant.precision == "int8"
             if int8 and on_gpu:
                 raise _NotHere("INT8 on a GPU")
-            folder = ready_model_folder(weights, name, quantization=variant.precision, progress=progress)
-            whole = ready_model_folder(weights, name, progress=progress) if int8 else folder  # whose bytes are counted
+            folder = ready_folder(weights, name, quantization=variant.precision, progress=progress)
+            whole = ready_folder(weights, name, progress=progress) if int8 else folder  # whose bytes are counted
             work = larkwise_work(whole, engine=variant.name, int8=int8)
             return Ready(variant, _facts(variant, name, work.step_bytes), folder=folder)
 
@@ -129,6 +128,6 @@ def _facts(variant: Variant, model: str, step_bytes: int | None = None) -> Facts
 def _counter(config: Config, ready: Sequence[Ready], weights: WeightsStore, progress: Progress) -> Counter:
     """Of the model whose tokens are counted; where there is none here, a rough one."""
     if config.tokenizer:
-        return counter_in(ready_model_folder(weights, config.tokenizer, progress=progress))
+        return counter_in(ready_folder(weights, config.tokenizer, progress=progress))
     folder = next((one.folder for one in ready if one.folder), None)
     return counter_in(folder) if folder else Roughly()

@@ -191,3 +191,10 @@ def test_a_package_brings_commands_by_an_entry_point(settings: Settings, tmp_pat
         assert done.returncode == 1
         assert "`larkwise broken` cannot be imported" in done.stderr
         assert "Traceback" not in done.stderr
+
+
+def test_commands_are_listed_without_waiting_for_torch() -> None:
+    listing = (
+        "import sys, app.cli, bench.cli, evals.cli; print({'torch', 'transformers', 'lark_oapi'} & {*sys.modules})"
+    )
+    assert subprocess.run([sys.executable, "-c", listing], capture_output=True, text=True).stdout.strip() == "set()"
