@@ -26,14 +26,17 @@ class Estimate:
 
 
 def share(hits: Sequence[bool]) -> Estimate:
-    """By Wilson's score interval (1927): it also holds for few questions, and near 0 and 1."""
+    """By `wilson`."""
     n = len(hits)
-    if not n:
-        return Estimate(None, None, None, 0)
-    p, z = sum(hits) / n, _Z_TWO_SIDED
+    return Estimate(sum(hits) / n, *wilson(sum(hits), n), n) if n else Estimate(None, None, None, 0)
+
+
+def wilson(hits: int, n: int) -> tuple[float, float]:
+    """The 95 % score interval of a share (Wilson, 1927): it also holds for few questions, and near 0 and 1."""
+    p, z = hits / n, _Z_TWO_SIDED
     middle = (p + z * z / (2 * n)) / (1 + z * z / n)
     half = z * math.sqrt(p * (1 - p) / n + z * z / (4 * n * n)) / (1 + z * z / n)
-    return Estimate(p, max(0.0, middle - half), min(1.0, middle + half), n)
+    return max(0.0, middle - half), min(1.0, middle + half)
 
 
 def mean(values: Sequence[float]) -> Estimate:
@@ -57,6 +60,14 @@ def paired_loss_upper_bound(lost: int, won: int, n: int) -> float:
     """
     observed = (lost - won) / n
     return _first_where(lambda loss: _tango_z(lost, won, n, loss) <= -Z_ONE_SIDED, observed, 1.0)
+
+
+def paired_loss(lost: int, won: int, n: int) -> tuple[float, float]:
+    """The 95 % interval of the same, from both sides."""
+    observed = (lost - won) / n
+    low = _first_where(lambda loss: _tango_z(lost, won, n, loss) < _Z_TWO_SIDED, -1.0, observed)
+    high = _first_where(lambda loss: _tango_z(lost, won, n, loss) <= -_Z_TWO_SIDED, observed, 1.0)
+    return low, high
 
 
 def mcnemar(lost: int, won: int) -> float:

@@ -99,8 +99,7 @@ class Asking:
             if not output.get("answer"):
                 return await self.tell(card.item, language, say("stopped", language), numbers)
             item, _ = await keep(self._database, card.item, question, output)
-        shown = (await self._shown(item, list(item.answers)))[-1]
-        return await self._deliverer.answer(item, shown, numbers)
+        return await self._deliverer.answer(item, await self._shown(item), numbers)
 
     async def ask_again(self, click: Item, target: Item, numbers: Numbers) -> None:
         """
@@ -111,7 +110,7 @@ class Asking:
         language = language_of(target.question)
         failed = ""
         if click.state == "waiting":
-            last = (await self._outputs(target.answers))[-1]
+            last = (await self._outputs(target))[-1]
             card = LiveCard(self._deliverer, self._inbox, target, language, target.question, numbers)
             history = await self._conversations.history(target)
             asked = Asked(target.question, str(last["collection"]), history, attempt=len(target.answers))
@@ -122,12 +121,11 @@ class Asking:
             else:
                 if output.get("answer"):
                     click, target = await keep(self._database, click, target.question, output, of=target)
-        shown = (await self._shown(target, list(target.answers)))[-1]
         try:
-            await self._deliverer.replace(target, answer_card(shown), numbers)
+            await self.restore(target, numbers)
         except (ContentRefused, CardProblem) as error:
             logger.warning("item %d: its card cannot be changed: %s", target.id, error)
-            failed = failed or shown.answer
+            failed = failed or (await self._shown(target)).answer
         if failed:
             uuid = uuid_of(click, "text")
             await self._deliverer.client.reply(
@@ -141,8 +139,7 @@ class Asking:
         Raises:
             CallFailed: it cannot be changed (now).
         """
-        shown = (await self._shown(target, list(target.answers)))[-1]
-        await self._deliverer.replace(target, answer_card(shown), numbers)
+        await self._deliverer.replace(target, answer_card(await self._shown(target)), numbers)
 
     async def tell(self, item: Item, language: Language, text: str, numbers: Numbers) -> Item:
         """In the card that people see already, or as a text; raises as `Deliverer.text`."""
@@ -182,28 +179,23 @@ class Asking:
             await self._deliverer.replace(item, note_card(language, say("recalled", language)), numbers)
         return item
 
-    async def _outputs(self, answer_ids: tuple[str, ...]) -> list[dict[str, Any]]:
-        rows = [await to_the_end(self._database.answer(one)) for one in answer_ids]
+    async def _outputs(self, item: Item) -> list[dict[str, Any]]:
+        rows = [await to_the_end(self._database.answer(one)) for one in item.answers]
         return [row.output for row in rows if row is not None]
 
-    async def _shown(self, item: Item, answer_ids: list[str]) -> list[AnswerShown]:
-        """All answers of an item; each with those before it."""
-        outputs = await self._outputs(tuple(answer_ids))
-        return await asyncio.to_thread(self._all_shown, item, outputs)
-
-    def _all_shown(self, item: Item, outputs: list[dict[str, Any]]) -> list[AnswerShown]:
-        """In a thread: for the links it asks the collection."""
-        return [
-            shown_answer(
-                output,
-                question=item.question,
-                collection=str(output["collection"]),
-                turn=item.id,
-                link_of=self._link_of,
-                earlier=tuple(str(one.get("answer", "")) for one in outputs[:place]),
-            )
-            for place, output in enumerate(outputs)
-        ]
+    async def _shown(self, item: Item) -> AnswerShown:
+        """The newest of an item's answers, with those before it."""
+        *earlier, newest = await self._outputs(item)
+        # in a thread: for the links it asks the collection
+        return await asyncio.to_thread(
+            shown_answer,
+            newest,
+            question=item.question,
+            collection=str(newest["collection"]),
+            turn=item.id,
+            link_of=self._link_of,
+            earlier=tuple(str(one.get("answer", "")) for one in earlier),
+        )
 
 
 def _why(error: Exception, asked: Asked, language: Language) -> str:

@@ -75,10 +75,6 @@ def answer_card(shown: AnswerShown) -> Card:
     return _answer_card(shown, quotes=False, earlier=())
 
 
-def fits(card: Card) -> bool:
-    return size(card) <= MAX_CARD_BYTES
-
-
 def size(card: Card) -> int:
     """Bytes as they are sent."""
     return len(json.dumps(card, ensure_ascii=False).encode())

@@ -9,11 +9,6 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import BaseModel, Field, ValidationError, field_validator
 
-MESSAGE = "im.message.receive_v1"
-REACTION = "im.message.reaction.created_v1"
-RECALL = "im.message.recalled_v1"
-CLICK = "card.action.trigger"
-
 
 @dataclass(frozen=True, slots=True)
 class Mention:

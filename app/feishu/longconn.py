@@ -86,7 +86,7 @@ class LongConnection:
         try:
             with asyncio.Runner(loop_factory=lambda: loop) as runner:
                 runner.run(self._until_stopped())
-        except Exception:
+        except Exception:  # the top of a thread: nobody else would say it
             logger.exception("the long connection to Feishu has failed for good: no events come until a restart")
 
     async def _until_stopped(self) -> None:
@@ -129,7 +129,7 @@ class LongConnection:
             return self._waits.refused_s
         except PlatformUnavailable as error:
             logger.warning("the long connection to Feishu: %s; next try in %.1f s", error, wait_s)
-        except Exception:
+        except Exception:  # an error of ours, or of lark-oapi, must not end the connection for ever
             logger.exception("the long connection to Feishu has failed; next try in %.1f s", wait_s)
         finally:
             self.is_connected = False

@@ -57,7 +57,7 @@ class Inlet:
             logger.error("an event of Feishu is not kept: %s", why)  # noqa: TRY400 - said where it is raised
             self.counted("unavailable")
             return Acknowledgement(AGAIN)
-        except Exception:
+        except Exception:  # the top of a task: without an answer Feishu would wait, and then send it again all the same
             logger.exception("an event of Feishu is not kept")
             self.counted("unavailable")
             return Acknowledgement(AGAIN)

@@ -11,7 +11,7 @@ wider one counts. Figures that a repeat has once have only that.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -19,9 +19,11 @@ import numpy as np
 from numpy.typing import NDArray
 from scipy.stats import t as student
 
+from evals.intervals import mcnemar as mcnemar  # for those who compare
+from evals.intervals import paired_loss, wilson
+
 _RESAMPLES = 2000
 _SEED = 20260101
-_Z = 1.959964
 
 Numbers = NDArray[np.float64]
 Repeats = tuple[tuple[float, ...], ...]
@@ -81,30 +83,17 @@ def runs_ratio(before: Sequence[float], after: Sequence[float]) -> Interval:
 
 
 def share(right: int, n: int) -> Interval:
-    """By Wilson's score interval (1927), which also holds for few questions."""
-    p = right / n
-    middle = (p + _Z * _Z / (2 * n)) / (1 + _Z * _Z / n)
-    half = _Z * math.sqrt(p * (1 - p) / n + _Z * _Z / (4 * n * n)) / (1 + _Z * _Z / n)
-    return Interval(p, max(0.0, middle - half), min(1.0, middle + half))
+    """By Wilson's score interval, which also holds for few questions."""
+    return Interval(right / n, *wilson(right, n))
 
 
 def paired_difference(lost: int, won: int, n: int) -> Interval:
     """
-    (won - lost) / n, where n questions were answered twice; by Tango's score interval (1998).
+    (won - lost) / n, where n questions were answered twice; by Tango's score interval.
 
     Unlike Wald's it has a width where no answer differs: so few questions prove no equality.
     """
-    observed = (won - lost) / n
-    low = _edge(lambda d: _tango_z(lost, won, n, d) < _Z, -1.0, observed)
-    high = _edge(lambda d: _tango_z(lost, won, n, d) <= -_Z, observed, 1.0)
-    return Interval(observed, low, high)
-
-
-def mcnemar(lost: int, won: int) -> float:
-    """The exact two-sided probability of so uneven a split, were both as good (McNemar, 1947)."""
-    n = lost + won
-    tail = sum(math.comb(n, k) for k in range(min(lost, won) + 1))
-    return min(1.0, 2 * tail / 2**n) if n else 1.0
+    return Interval((won - lost) / n, *paired_loss(won, lost, n))  # what one has won the other has lost
 
 
 def _each(repeats: Repeats, percent: float) -> list[float]:
@@ -156,23 +145,3 @@ def _parts(*sides: Repeats) -> int:
     """So many that about two million numbers are in memory at once."""
     numbers = _RESAMPLES * max(len(side) * max(map(len, side)) for side in sides)
     return next(parts for parts in (1, 10, 100, 1000, _RESAMPLES) if numbers / parts <= 2e6 or parts == _RESAMPLES)
-
-
-def _tango_z(lost: int, won: int, n: int, difference: float) -> float:
-    """The score statistic of the hypothesis that the true share won less that lost is `difference`."""
-    a, c = 2 * n, -lost * difference * (1 - difference)
-    b = -won - lost + (2 * n - won + lost) * difference
-    chance = (math.sqrt(max(0.0, b * b - 4 * a * c)) - b) / (2 * a)  # of losing, under the hypothesis
-    variance = n * (2 * chance + difference * (1 - difference))
-    gained = won - lost - n * difference
-    if variance <= 0:
-        return 0.0 if gained == 0 else math.copysign(math.inf, gained)
-    return gained / math.sqrt(variance)
-
-
-def _edge(beyond: Callable[[float], bool], low: float, high: float) -> float:
-    """By halving: `beyond` is false at `low` and true from some point on."""
-    for _ in range(60):
-        middle = (low + high) / 2
-        low, high = (low, middle) if beyond(middle) else (middle, high)
-    return high

@@ -84,7 +84,7 @@ def _stopped_by_signals(stop: asyncio.Event) -> Iterator[None]:
 
     def restore() -> None:
         for number in _SIGNALS:
-            with suppress(NotImplementedError):
+            with suppress(NotImplementedError):  # not on every system
                 loop.remove_signal_handler(number)
 
     for number in _SIGNALS:
