@@ -8,7 +8,7 @@ from itertools import pairwise
 from tests.app.feishu.chats import QUESTION, ZH_QUESTION, Room, is_final, shown, values
 from tests.app.feishu.platform import SentMessage
 from tests.app.servers import wait_until
-from tests.fake_openai import Words
+from tests.fake_openai import ErrorAfter, Words
 
 
 def asked_of_the_model(room: Room) -> str:
@@ -222,6 +222,16 @@ def test_a_question_that_is_taken_back_is_not_answered(room: Room) -> None:
     final = ended()
     assert final is not None
     assert "recalled" in shown(final)
+
+
+def test_a_model_that_fails_in_the_middle_of_an_answer_leaves_one_card_that_says_so(room: Room) -> None:
+    words = ("The card ", "can be ", "returned. ") * 5
+    room.model.replies[:] = [ErrorAfter(words, {"message": "out of order", "type": "server_error"})]
+    question = room.tell(QUESTION)
+    reply = room.reply_to(question)
+    wait_until(lambda: "could not be answered" in shown(room.platform.message(reply.message_id)))
+    room.ask("/help")
+    assert len(room.replies_to(question)) == 1
 
 
 def test_a_question_that_is_too_long_is_told_its_limit(room: Room) -> None:
