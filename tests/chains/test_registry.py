@@ -75,7 +75,7 @@ def test_an_unknown_chain_names_those_that_there_are() -> None:
 
 
 def test_input_is_validated_with_defaults() -> None:
-    filled = {"question": "温度?", "collection": "default", "session_id": "", "filter": {}}
+    filled = {"question": "温度?", "collection": "default", "session_id": "", "filter": {}, "attempt": 0}
     assert validated(RAG, {"question": " 温度? "}) == filled
     for bad in ({}, {"question": " "}, {"question": "x" * 2049}, {"question": "?", "x": 1}, "text", None):
         with pytest.raises(InvalidInput):
