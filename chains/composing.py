@@ -61,6 +61,8 @@ class Composer:
         self._code: str | None = None
         """The lines of a block of code while it lasts."""
         self._begun = False
+        self._leading: str | None = ""
+        """What stands before the first words: it waits for them. None once they are shown."""
         self.refused = False
 
     def feed(self, piece: str) -> str:
@@ -75,16 +77,17 @@ class Composer:
             if may_become_refusal(self._raw):
                 return ""
             self._begun = True
-        return self._proven("".join(self._read(final=False)))
+        return self._with_words(self._proven("".join(self._read(final=False))))
 
     def end(self) -> str:
-        """What is left when the model has ended; an answer without any text is a refusal."""
+        """What is left when the model has ended; an answer of no text, or of marks alone, is a refusal."""
         if self.refused:
             return ""
         if not self._begun and (may_become_refusal(self._raw) or not self._raw.strip()):
             return self._refuse()
-        text = self._proven("".join(self._read(final=True)) + self._close(""))
-        return self._refuse() if self._must_prove and not self._verdicts.supported else text
+        text = self._with_words(self._proven("".join(self._read(final=True)) + self._close("")))
+        is_empty = self._leading is not None
+        return self._refuse() if is_empty or (self._must_prove and not self._verdicts.supported) else text
 
     @property
     def citations(self) -> list[Citation]:
@@ -103,6 +106,16 @@ class Composer:
         if not self._verdicts.supported:
             return ""
         shown, self._unproven = self._unproven, ""
+        return shown
+
+    def _with_words(self, text: str) -> str:
+        """The text, once there is more in it than space and full stops."""
+        if self._leading is None:
+            return text
+        self._leading = (self._leading + text).lstrip()
+        if all(character.isspace() or character in _FULL_STOPS for character in self._leading):
+            return ""
+        shown, self._leading = self._leading, None
         return shown
 
     def _refuse(self) -> str:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from chains.answers import Source
 from chains.composing import Composer
+from chains.prompts import REFUSALS
 
 SOURCES: list[Source] = [
     {
@@ -93,6 +94,13 @@ def test_a_mark_after_the_full_stop_is_taken_out_too() -> None:
     assert composed(*"It runs on Linux.[2] It costs 12 dollars. [1]", language="en")[0] == (
         "It runs on Linux[2]. It costs 12 dollars[2]."
     )
+
+
+@pytest.mark.parametrize("said", ["[1]", "[1] 【来源2】", " [1]\n", "[1]。"])
+def test_an_answer_of_marks_alone_becomes_a_refusal(said: str) -> None:
+    text, composer = composed(said)
+    assert composer.refused
+    assert text == REFUSALS["zh"]
 
 
 def test_half_a_mark_at_the_end_is_taken_out() -> None:
