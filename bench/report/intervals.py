@@ -102,10 +102,9 @@ def _each(repeats: Repeats, percent: float) -> list[float]:
 
 def _wider(drawn: Interval, by_repeats: Interval) -> Interval:
     """Both, where there are repeats to compare; the value is that of all requests."""
-    if None in (drawn.low, by_repeats.low):
+    if drawn.low is None or drawn.high is None or by_repeats.low is None or by_repeats.high is None:
         return Interval(drawn.value, None, None)
-    lows, highs = (drawn.low, by_repeats.low), (drawn.high, by_repeats.high)
-    return Interval(drawn.value, min(filter(None, lows)), max(filter(None, highs)))
+    return Interval(drawn.value, min(drawn.low, by_repeats.low), max(drawn.high, by_repeats.high))
 
 
 def _percentiles_ratio(before: _Side, after: _Side, percent: float) -> Interval:
