@@ -5,6 +5,8 @@ BIN := $(VENV)/bin
 # torch's CPU build is taken where pip sees one; the second file pins what the ordinary build brings with it
 CONSTRAINTS := -c constraints.txt -c constraints-cuda.txt
 INSTALL = PIP_CONSTRAINT=$(CURDIR)/constraints.txt PIP_DISABLE_PIP_VERSION_CHECK=1 $(BIN)/pip install $(CONSTRAINTS)
+# A worker uses one core and up to 8 GB of memory; one file's tests stay together. One after the other: make test WORKERS=0
+WORKERS ?= 2
 TEST_MODELS := smollm2-135m-instruct all-minilm-l6-v2 use-multilingual-v3
 
 .PHONY: serve test test-slow check format bench-smoke bench-serving bench-ingest bench-vectors bench-feishu bench-report soak docs clean chromium models
@@ -13,7 +15,7 @@ serve: $(VENV)/installed
 	@$(BIN)/larkwise serve --example examples/handbook
 
 test: $(VENV)/installed-dev chromium models
-	$(BIN)/pytest
+	$(BIN)/pytest -n $(WORKERS) --dist loadfile --no-loadscope-reorder
 
 test-slow: $(VENV)/installed-dev
 	$(BIN)/larkwise models pull
