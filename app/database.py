@@ -4,25 +4,30 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from alembic import command
 from alembic.config import Config
 from sqlalchemy import JSON, DateTime, ForeignKey, Index, String, Text, create_engine, event, select, text
 from sqlalchemy.engine import URL, Engine, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker, create_async_engine
-from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
+from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
+from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
+from app.finishing import unbroken
 from app.turns import Turns
 from chains.answers import Turn
 
+T = TypeVar("T")
 _MIGRATIONS = Path(__file__).parent / "migrations"
 _SYNCHRONOUS = {"sqlite+aiosqlite": "sqlite", "postgresql+asyncpg": "postgresql+psycopg"}
+_WRITERS = 4
+"""Threads; of SQLite's connections one writes at a time."""
 
 
 class DatabaseUnavailable(Exception):
@@ -144,8 +149,10 @@ class Rated:
 class Database:
     """Open it with `open_database`; one for the whole process."""
 
-    def __init__(self, engine: AsyncEngine) -> None:
+    def __init__(self, engine: AsyncEngine, writer: Engine) -> None:
         self._engine = engine
+        self._writer = writer
+        self._threads = ThreadPoolExecutor(_WRITERS, "database")
         self._turns = Turns() if engine.dialect.name == "sqlite" else None
         self.session = async_sessionmaker(engine, expire_on_commit=False)
 
@@ -153,8 +160,23 @@ class Database:
     def url(self) -> URL:
         return self._engine.url
 
+    @unbroken
+    async def write(self, work: Callable[[Session], T], *, urgent: bool = False) -> T:
+        """
+        What `work` returns, when its transaction is on the disk; for whoever shares the database with many others.
+
+        It is done in a thread, in one go: on a busy event loop each await between two statements takes milliseconds in
+        which nobody else may write. Whoever is `urgent` goes before those who wait for their turn.
+        """
+        async with self._turn(urgent=urgent):
+            return await asyncio.get_running_loop().run_in_executor(self._threads, self._written, work)
+
+    def _written(self, work: Callable[[Session], T]) -> T:
+        with Session(self._writer, expire_on_commit=False) as session, session.begin():
+            return work(session)
+
     @asynccontextmanager
-    async def turn(self, *, urgent: bool = False) -> AsyncIterator[None]:
+    async def _turn(self, *, urgent: bool) -> AsyncIterator[None]:
         """Where one connection may write at a time, the others wait here for it."""
         if self._turns is None:
             yield
@@ -162,14 +184,13 @@ class Database:
             async with self._turns.turn(urgent=urgent):
                 yield
 
-    @asynccontextmanager
-    async def writing(self) -> AsyncIterator[AsyncSession]:
-        """A transaction in its turn; for whoever shares the database with many others."""
-        async with self.turn(), self.session.begin() as session:
-            yield session
-
     async def close(self) -> None:
         await self._engine.dispose()
+        await asyncio.to_thread(self._close_writer)
+
+    def _close_writer(self) -> None:
+        self._threads.shutdown()
+        self._writer.dispose()
 
     async def ping(self) -> None:
         """Raises SQLAlchemyError where the database does not answer."""
@@ -221,14 +242,16 @@ class Database:
         await _again_if_beaten(lambda: self._save_feedback(answer_id, caller, rating, comment))
 
     async def _save_feedback(self, answer_id: str, caller: str, rating: str, comment: str | None) -> None:
-        async with self.writing() as session:
-            found = await session.scalar(
+        def upsert(session: Session) -> None:
+            found = session.scalar(
                 select(FeedbackRow).where(FeedbackRow.answer_id == answer_id, FeedbackRow.caller == caller)
             )
             if found is None:
                 found = FeedbackRow(answer_id=answer_id, caller=caller)
                 session.add(found)
             found.rating, found.comment, found.created_at = rating, comment, _now()
+
+        await self.write(upsert)
 
     async def feedback(self, answer_id: str) -> list[FeedbackRow]:
         async with self.session() as session:
@@ -273,6 +296,7 @@ async def open_database(url: str) -> Database:
         await asyncio.to_thread(_migrate, parsed)
         # in a thread: for a relative path SQLAlchemy asks for the working directory, which blocks
         engine = await asyncio.to_thread(create_async_engine, parsed)
+        writer = await asyncio.to_thread(open_blocking, parsed)
     except (SQLAlchemyError, OSError, ImportError) as error:
         shown = parsed.render_as_string(hide_password=True)
         reason = str(error).splitlines()[0]
@@ -281,7 +305,7 @@ async def open_database(url: str) -> Database:
         ) from error
     if parsed.get_backend_name() == "sqlite":
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-    return Database(engine)
+    return Database(engine, writer)
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

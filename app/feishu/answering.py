@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from typing import Any
 
 from langchain_core.runnables.utils import AddableDict
+from sqlalchemy.orm import Session
 
 from app.database import AnswerRow, Database
 from app.feishu.inbox import Item, changed
-from app.finishing import unbroken
 from app.services import Services
 from app.streaming import until
 from chains.answers import Turn
@@ -59,7 +59,6 @@ async def answer(
     return dict(output) | {"collection": asked.collection, "stopped": stop.is_set()}
 
 
-@unbroken
 async def keep(
     database: Database, item: Item, question: str, output: dict[str, Any], *, of: Item | None = None
 ) -> tuple[Item, Item]:
@@ -76,11 +75,14 @@ async def keep(
         id=output["answer_id"], chain=CHAIN, caller=caller_of(item.person), question=question, output=output
     )
     answers = [*target.answers, row.id]
-    async with database.writing() as session:
+
+    def all_of_it(session: Session) -> tuple[Item, Item]:
         session.add(row)
-        await session.flush()
+        session.flush()
         if of is None:
-            answered = await changed(session, item, question=question, answers=answers, state="answered")
+            answered = changed(session, item, question=question, answers=answers, state="answered")
             return answered, answered
-        answered = await changed(session, target, question=question, answers=answers)
-        return await changed(session, item, state="answered", answers=[row.id]), answered
+        answered = changed(session, target, question=question, answers=answers)
+        return changed(session, item, state="answered", answers=[row.id]), answered
+
+    return await database.write(all_of_it)

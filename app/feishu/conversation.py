@@ -6,6 +6,7 @@ from typing import Any
 
 from sqlalchemy import or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
+from sqlalchemy.orm import Session
 
 from app.database import AnswerRow, Database
 from app.feishu.inbox import Item
@@ -47,12 +48,10 @@ class Conversations:
             rows = [row for row in await session.scalars(await self._asked_before(item)) if row.answers]
             return await session.get(AnswerRow, rows[0].answers[-1]) if rows else None
 
-    @unbroken
     async def forget(self, item: Item) -> None:
         """From here on nothing before the item is history."""
         statement = update(SessionLeaseRow).where(SessionLeaseRow.key == item.session).values(forgotten_until=item.id)
-        async with self._database.writing() as session:
-            await session.execute(statement)
+        await self._database.write(lambda session: session.execute(statement))
 
     @unbroken
     async def collection(self, chat_id: str) -> str:
@@ -74,15 +73,17 @@ class Conversations:
             question = await session.scalar(query)
         return language_of(question) if question else None
 
-    @unbroken
     async def choose(self, chat_id: str, collection: str) -> None:
         values = {"chat_id": chat_id, "collection": collection}
-        async with self._database.writing() as session:
+
+        def upsert(session: Session) -> None:
             insert: Any = postgresql.insert if session.get_bind().dialect.name == "postgresql" else sqlite.insert
             statement = insert(ChatRow).values(values)
-            await session.execute(
+            session.execute(
                 statement.on_conflict_do_update(index_elements=["chat_id"], set_={"collection": collection})
             )
+
+        await self._database.write(upsert)
 
     async def _asked_before(self, item: Item) -> Any:
         """The newest first: of the conversation, and the message that it hangs on."""

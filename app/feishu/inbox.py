@@ -6,18 +6,17 @@ import asyncio
 import logging
 import time
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
-from concurrent.futures import Executor, ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Engine, delete, func, select, update
+from sqlalchemy import Connection, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
-from sqlalchemy.ext.asyncio import AsyncSession
+from sqlalchemy.orm import Session
 
-from app.database import Database, open_blocking
+from app.database import Database
 from app.feishu.errors import InboxUnavailable
 from app.feishu.tables import InboxRow, SessionLeaseRow
 from app.finishing import all_finished, unbroken
@@ -86,10 +85,8 @@ class TakenOver(Exception):
 class Inbox:
     """Open it with `open_inbox`."""
 
-    def __init__(self, database: Database, engine: Engine, thread: Executor) -> None:
+    def __init__(self, database: Database) -> None:
         self._database = database
-        self._engine = engine
-        self._thread = thread
         self._arriving: list[tuple[Arrival, asyncio.Future[bool]]] = []
         self._has_arrived = asyncio.Event()
         self._listeners: list[Callable[[], None]] = []
@@ -122,7 +119,8 @@ class Inbox:
 
     async def _keep(self, together: Sequence[tuple[Arrival, asyncio.Future[bool]]]) -> None:
         try:
-            new = await self._insert([arrival for arrival, _ in together])
+            arrivals = [arrival for arrival, _ in together]
+            new = await self._database.write(lambda session: _inserted(session, arrivals), urgent=True)
         except (SQLAlchemyError, OSError) as error:
             logger.critical("the inbox cannot be written (%s): Feishu is told to send again", _first_line(error))
             self._refuse(together)
@@ -142,25 +140,6 @@ class Inbox:
         for _, kept in together:
             if not kept.done():
                 kept.set_exception(InboxUnavailable("the inbox cannot be written"))
-
-    @unbroken
-    async def _insert(self, arrivals: Sequence[Arrival]) -> set[str]:
-        """The event ids of those that are new."""
-        async with self._database.turn(urgent=True):
-            return await asyncio.get_running_loop().run_in_executor(self._thread, self._insert_now, arrivals)
-
-    def _insert_now(self, arrivals: Sequence[Arrival]) -> set[str]:
-        """In a thread, in one go: Feishu waits for it."""
-        now = datetime.now(UTC)
-        rows = [_values(one, now) for one in arrivals]
-        sessions = [
-            {"key": key, "lease_until": 0.0, "forgotten_until": 0} for key in sorted({one.session for one in arrivals})
-        ]
-        with self._engine.begin() as connection:
-            insert = _insert_new(connection, InboxRow).returning(InboxRow.event_id)
-            new = set(connection.execute(insert, rows).scalars())
-            connection.execute(_insert_new(connection, SessionLeaseRow), sessions)
-        return new
 
     @unbroken
     async def knows(self, event_id: str) -> bool:
@@ -207,12 +186,10 @@ class Inbox:
         open_ones = sum(state in OPEN for state in states)
         return open_ones, len(states) - open_ones
 
-    @unbroken
     async def put_off(self, key: str, due_at: float) -> None:
         """Nothing of this session is done before then; what comes first in it comes first then, too."""
         statement = update(InboxRow).where(InboxRow.session == key, InboxRow.state.in_(OPEN)).values(due_at=due_at)
-        async with self._database.writing() as session:
-            await session.execute(statement)
+        await self._database.write(lambda session: session.execute(statement))
 
     @unbroken
     async def next_of_all(self) -> Item | None:
@@ -256,7 +233,6 @@ class Inbox:
             row = await session.scalar(select(InboxRow).where(condition).limit(1))
             return _item(row) if row else None
 
-    @unbroken
     async def change(self, item: Item, **values: Any) -> Item:
         """
         The item as it is afterwards; on the disk when this returns.
@@ -264,10 +240,8 @@ class Inbox:
         Raises:
             TakenOver: another attempt has begun since the item was read.
         """
-        async with self._database.writing() as session:
-            return await changed(session, item, **values)
+        return await self._database.write(lambda session: changed(session, item, **values))
 
-    @unbroken
     async def mark(self, item_id: int, outcome: str, *, instead_of: str) -> bool:
         """From outside, whoever works on it: False where it was marked otherwise before."""
         statement = (
@@ -276,10 +250,8 @@ class Inbox:
             .values(outcome=outcome)
             .returning(InboxRow.id)
         )
-        async with self._database.writing() as session:
-            return await session.scalar(statement) is not None
+        return await self._database.write(lambda session: session.scalar(statement)) is not None
 
-    @unbroken
     async def begin_attempt(self, item: Item) -> tuple[Item, int]:
         """
         From now on the item is ours; numbers are set aside for the changes of its card, or of the one it changes.
@@ -296,10 +268,12 @@ class Inbox:
             .values(sequence=InboxRow.sequence + _NUMBERS)
             .returning(InboxRow.sequence)
         )
-        async with self._database.writing() as session:
-            last = await session.scalar(numbers)
-            begun = await changed(session, item, attempts=InboxRow.attempts + 1)
-        return begun, (last or _NUMBERS) - _NUMBERS
+
+        def begun(session: Session) -> tuple[Item, int]:
+            last = session.scalar(numbers) or _NUMBERS
+            return changed(session, item, attempts=InboxRow.attempts + 1), last - _NUMBERS
+
+        return await self._database.write(begun)
 
     async def forget_daily(self) -> None:
         """Until it is cancelled."""
@@ -310,7 +284,6 @@ class Inbox:
                 logger.warning("old events are not forgotten now: %s", _first_line(error))
             await asyncio.sleep(_DAY_S)
 
-    @unbroken
     async def forget_old(self) -> None:
         """What ended long ago."""
         ended = delete(InboxRow).where(InboxRow.state.not_in(OPEN), InboxRow.received_at < datetime.now(UTC) - KEPT)
@@ -319,13 +292,15 @@ class Inbox:
         aside = delete(SessionLeaseRow).where(
             SessionLeaseRow.key.contains(ASIDE), SessionLeaseRow.key.not_in(still_open)
         )
-        async with self._database.writing() as session:
-            await session.execute(ended)
-            await session.execute(aside)
+
+        def forget(session: Session) -> None:
+            session.execute(ended)
+            session.execute(aside)
+
+        await self._database.write(forget)
 
     # sessions
 
-    @unbroken
     async def claim(self, key: str, owner: str, lease_s: float) -> bool:
         """Whether the session is now the owner's: it was nobody's, or its owner has not been heard of."""
         now = time.time()
@@ -338,8 +313,7 @@ class Inbox:
             .values(owner=owner, lease_until=now + lease_s)
             .returning(SessionLeaseRow.key)
         )
-        async with self._database.writing() as session:
-            return await session.scalar(statement) is not None
+        return await self._database.write(lambda session: session.scalar(statement)) is not None
 
     @unbroken
     async def is_leased(self, key: str, owner: str) -> bool:
@@ -348,7 +322,6 @@ class Inbox:
             row = await session.get(SessionLeaseRow, key)
         return row is not None and row.owner not in (None, owner) and row.lease_until >= time.time()
 
-    @unbroken
     async def renew(self, owner: str, lease_s: float) -> set[str]:
         """The sessions that are the owner's, all of them for another while."""
         statement = (
@@ -357,24 +330,21 @@ class Inbox:
             .values(lease_until=time.time() + lease_s)
             .returning(SessionLeaseRow.key)
         )
-        async with self._database.writing() as session:
-            return set(await session.scalars(statement))
+        return await self._database.write(lambda session: set(session.scalars(statement)))
 
-    @unbroken
     async def release(self, key: str, owner: str) -> None:
         statement = (
             update(SessionLeaseRow)
             .where(SessionLeaseRow.key == key, SessionLeaseRow.owner == owner)
             .values(owner=None, lease_until=0.0)
         )
-        async with self._database.writing() as session:
-            await session.execute(statement)
+        await self._database.write(lambda session: session.execute(statement))
 
 
 _NUMBERS = 10_000
 
 
-async def changed(session: AsyncSession, item: Item, **values: Any) -> Item:
+def changed(session: Session, item: Item, **values: Any) -> Item:
     """As `Inbox.change`, within a transaction."""
     statement = (
         update(InboxRow)
@@ -382,7 +352,7 @@ async def changed(session: AsyncSession, item: Item, **values: Any) -> Item:
         .values(**values)
         .returning(InboxRow)
     )
-    row = (await session.scalars(statement, execution_options={"populate_existing": True})).one_or_none()
+    row = session.scalars(statement, execution_options={"populate_existing": True}).one_or_none()
     if row is None:
         raise TakenOver(f"item {item.id} is somebody else's now")
     return _item(row)
@@ -391,22 +361,32 @@ async def changed(session: AsyncSession, item: Item, **values: Any) -> Item:
 @asynccontextmanager
 async def open_inbox(database: Database) -> AsyncIterator[Inbox]:
     """An inbox that accepts while this is open."""
-    with ThreadPoolExecutor(1, "feishu-inbox") as thread:
-        engine = await asyncio.to_thread(open_blocking, database.url)
-        inbox = Inbox(database, engine, thread)
-        tasks = [asyncio.create_task(inbox.keep_arrivals()), asyncio.create_task(inbox.forget_daily())]
-        try:
-            yield inbox
-        finally:
-            for task in tasks:
-                task.cancel()
-            await asyncio.gather(*tasks, return_exceptions=True)
-            await all_finished()
-            await asyncio.to_thread(engine.dispose)
+    inbox = Inbox(database)
+    tasks = [asyncio.create_task(inbox.keep_arrivals()), asyncio.create_task(inbox.forget_daily())]
+    try:
+        yield inbox
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await all_finished()
 
 
 def _first_line(error: Exception) -> str:
     return str(error).partition("\n")[0]
+
+
+def _inserted(session: Session, arrivals: Sequence[Arrival]) -> set[str]:
+    """The event ids of those that are new."""
+    now = datetime.now(UTC)
+    rows = [_values(one, now) for one in arrivals]
+    keys = sorted({one.session for one in arrivals})
+    connection = session.connection()
+    insert = _insert_new(connection, InboxRow).returning(InboxRow.event_id)
+    new = set(connection.execute(insert, rows).scalars())
+    leases = [{"key": key, "lease_until": 0.0, "forgotten_until": 0} for key in keys]
+    connection.execute(_insert_new(connection, SessionLeaseRow), leases)
+    return new
 
 
 def _insert_new(connection: Connection, table: type[Any]) -> postgresql.Insert | sqlite.Insert:
