@@ -70,7 +70,7 @@ TEXTS: Mapping[str, str] = {
     "prompts count": "The servers counted {prompt} tokens of prompt and {answer} of answer on average; {asked} were "
     "asked for.",
     "repeats": "{repeats} repeats; variants take turns within each, in another order each time. Every variant gets the "
-    "same prompts; each repeat has others. {warm_up} requests warm up before each measurement and do not count.",
+    "same prompts; each repeat has others. Not counted, since they warm up before each measurement: {warm_up}.",
     "repeats one": "One repeat: there is nothing to tell a difference between variants from one between two minutes.",
     "loading together": "All variants were in memory at the same time; one that is not asked uses no CPU.",
     "loading apart": "Each variant had the machine to itself.",
