@@ -84,7 +84,9 @@ def test_an_endless_row_of_empty_gzip_members_is_cut_off() -> None:
 
 
 @pytest.mark.parametrize(
-    "packed", [gzip.compress(b"<p>here</p>"), gzip.compress(b"<p>he") + gzip.compress(b"re</p>") + bytes(100)]
+    "packed",
+    [gzip.compress(b"<p>here</p>"), gzip.compress(b"<p>he") + gzip.compress(b"re</p>") + bytes(100)],
+    ids=["in one member", "in two members and padding"],
 )
 def test_a_packed_page_is_unpacked(packed: bytes) -> None:
     with serving({"/": Answer(packed, headers={"Content-Encoding": "gzip"})}) as site:
@@ -102,6 +104,7 @@ def test_a_packed_page_is_unpacked(packed: bytes) -> None:
         (b"x", "zstd", "not asked for"),
         (b"x", "gzip, gzip", "not asked for"),
     ],
+    ids=["broken off", "not packed", "packed otherwise", "packed twice"],
 )
 def test_a_body_that_cannot_be_unpacked_is_refused(data: bytes, encoding: str, words: str) -> None:
     with pytest.raises(Unreachable, match=words):
