@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+import secrets
+import socket
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -33,6 +36,21 @@ def _own_environment() -> Iterator[Path]:
         for name in [name for name in os.environ if name.startswith(PREFIX)]:
             patch.delenv(name)
         yield cache
+
+
+@pytest.fixture(scope="session")
+def unused_tcp_port_factory() -> Callable[[], int]:
+    """In place of pytest-asyncio's, whose ports a test side by side may be given before they are taken."""
+    return port_that_nobody_is_given
+
+
+def port_that_nobody_is_given() -> int:
+    """Free, and below those that a system hands out by itself."""
+    while True:
+        port = 10_000 + secrets.randbelow(20_000)
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind(("127.0.0.1", port))
+            return port
 
 
 @pytest.fixture(scope="session")

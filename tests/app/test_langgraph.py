@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import os
 import shutil
-import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -25,10 +24,10 @@ ASKED = {"question": "Within how many days can a card be returned for a full ref
 
 
 @pytest.fixture(scope="module")
-def platform(ingested: Settings, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
+def platform(
+    ingested: Settings, tmp_path_factory: pytest.TempPathFactory, unused_tcp_port_factory: Callable[[], int]
+) -> Iterator[str]:
+    port = unused_tcp_port_factory()
     log = tmp_path_factory.mktemp("langgraph") / "log.txt"
     environment = os.environ | {
         "LANGGRAPH_CLI_NO_ANALYTICS": "1",
