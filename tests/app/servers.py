@@ -60,7 +60,7 @@ def running(app: FastAPI) -> Iterator[str]:
 
 
 def wait_until_ready(url: str) -> None:
-    wait_until(lambda: is_ready(url), seconds=180)
+    wait_until(lambda: is_ready(url))
 
 
 def is_ready(url: str) -> bool:
@@ -70,7 +70,7 @@ def is_ready(url: str) -> bool:
         return False
 
 
-def wait_until(condition: Callable[[], object], *, seconds: float = 60) -> float:
+def wait_until(condition: Callable[[], object], *, seconds: float = 300) -> float:
     """Seconds that it took."""
     began, pause_s = time.monotonic(), 0.02
     while not condition():

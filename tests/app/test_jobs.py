@@ -54,7 +54,7 @@ def busy(busy_settings: Settings) -> Iterator[Service]:
 def begun(url: str, collection: str, settings: Settings) -> Iterator[str]:
     """The id of a large job that has indexed something, and cannot go on before the end of the block."""
     job_id: str = upload(url, collection, MANY).json()["job_id"]
-    wait_until(lambda: documents_of(url, collection), seconds=120)
+    wait_until(lambda: documents_of(url, collection))
     with held(settings, collection):
         assert job_of(url, job_id)["status"] == "running"
         yield job_id
@@ -66,7 +66,7 @@ def held(settings: Settings, collection: str) -> FileLock:
 
 
 def wait_for_end(url: str, job_id: str) -> dict[str, object]:
-    wait_until(lambda: job_of(url, job_id)["status"] in ("done", "failed"), seconds=120)
+    wait_until(lambda: job_of(url, job_id)["status"] in ("done", "failed"))
     return job_of(url, job_id)
 
 

@@ -134,7 +134,7 @@ def test_what_cannot_be_loaded_ends_the_process_with_a_sentence(
 def ready(settings: Settings, port: int, *command: str, timeout_s: str) -> Iterator[Served]:
     with served(settings, port, *command, LARKWISE_SHUTDOWN_TIMEOUT_S=timeout_s) as one:
         wait_until(one.is_alive_over_http)
-        wait_until(lambda: is_ready(one.url), seconds=180)
+        wait_until(lambda: is_ready(one.url))
         yield one
 
 

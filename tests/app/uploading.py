@@ -35,7 +35,7 @@ def ended(url: str, taken: httpx.Response) -> dict[str, Any]:
     """The upload's job when it is over."""
     assert taken.status_code == 202, taken.text
     job_id = taken.json()["job_id"]
-    wait_until(lambda: job_of(url, job_id)["status"] in ENDED, seconds=120)
+    wait_until(lambda: job_of(url, job_id)["status"] in ENDED)
     return job_of(url, job_id)
 
 

@@ -112,7 +112,6 @@ def texts(store: FaissStore) -> list[str]:
     return sorted(chunk.page_content for one in store.documents() for chunk in store.chunks_of(one.id))
 
 
-@pytest.mark.timeout(300)
 def test_ingestion_that_is_killed_anywhere_goes_on_without_doubles_or_orphans(tmp_path: Path, documents: Path) -> None:
     first = tmp_path / "first"
     ingest_all(first, documents)
@@ -139,7 +138,6 @@ def test_ingestion_that_is_killed_anywhere_goes_on_without_doubles_or_orphans(tm
     assert moment > 12
 
 
-@pytest.mark.timeout(300)
 def test_a_first_ingestion_that_is_killed_anywhere_goes_on(tmp_path: Path, documents: Path) -> None:
     moment = 0
     while killed_at(moment, ingest_all, tmp_path / f"killed-{moment}", documents):
