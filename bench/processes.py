@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import time
-from contextlib import suppress
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import Any, Protocol
 
 from bench.errors import EngineEnded, MissingTool
@@ -52,22 +53,28 @@ class ProcessTree:
 
     def pids(self) -> frozenset[int]:
         """Its own, and its descendants'."""
-        return frozenset([self._root.pid, *(process.pid for process in self._descendants())])
+        with self._alive():
+            return frozenset([self._root.pid, *(process.pid for process in self._descendants())])
 
     def _readings(self, what: str) -> list[Any]:
         """
         Raises:
             EngineEnded: the process itself is gone; a descendant may come and go.
         """
-        try:
+        with self._alive():
             readings = [getattr(self._root, what)()]
             descendants = self._descendants()
-        except self._psutil.NoSuchProcess as error:
-            raise EngineEnded(f"process {self._root.pid} has ended while it was measured: see its log") from error
         for process in descendants:
             with suppress(self._psutil.NoSuchProcess):
                 readings.append(getattr(process, what)())
         return readings
+
+    @contextmanager
+    def _alive(self) -> Iterator[None]:
+        try:
+            yield
+        except self._psutil.NoSuchProcess as error:
+            raise EngineEnded(f"process {self._root.pid} has ended while it was measured: see its log") from error
 
     def _descendants(self) -> list[Any]:
         if time.monotonic() - self._found_at >= _KNOWN_S:

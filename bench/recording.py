@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from itertools import pairwise
 from typing import TypeAlias
 
-from bench.errors import TargetError
+from bench.errors import EngineEnded, TargetError
 from bench.outcomes import Answered, Failed, Outcome, Window
 from bench.processes import Meter, own_cpu_s
 from bench.targets import Piece, Prompt, Target, Usage
@@ -21,7 +21,8 @@ class Recording:
     def __init__(self, target: Target, meter: Meter, clock: Clock) -> None:
         self._target, self._meter, self._clock = target, meter, clock
         self._outcomes: list[Outcome] = []
-        self._cpu = meter.server_cpu_s()
+        self._last_cpu_s = 0.0
+        self._cpu = self._server_cpu_s()
         self._elsewhere = self._elsewhere_cpu_s()
         self._client_cpu = own_cpu_s()
         self.began = clock()
@@ -39,15 +40,17 @@ class Recording:
         self._outcomes.append(outcome)
 
     async def _answer(self, prompt: Prompt, began: float, late_s: float, on_first_text: Callable[[], None]) -> Answered:
-        cpu, cpu_first, usage = self._meter.server_cpu_s(), 0.0, None
+        cpu, cpu_first, usage = self._server_cpu_s(), 0.0, None
         arrivals: list[float] = []
+        ended = began
         async with aclosing(self._target.stream(prompt)) as events:
             async for event in events:
+                ended = self._clock()
                 match event:
                     case Piece():
-                        arrivals.append(self._clock())
+                        arrivals.append(ended)
                         if len(arrivals) == 1:
-                            cpu_first = self._meter.server_cpu_s() - cpu
+                            cpu_first = self._server_cpu_s() - cpu
                             on_first_text()
                     case Usage():
                         usage = event
@@ -58,11 +61,11 @@ class Recording:
             started_s=began - self.began,
             first_text_s=arrivals[0] - began,
             gaps_s=tuple(after - before for before, after in pairwise(arrivals)),
-            total_s=self._clock() - began,
+            total_s=ended - began,
             prompt_tokens=usage.prompt_tokens if usage else 0,
             completion_tokens=(usage.completion_tokens if usage else 0) or len(arrivals),
             cpu_first_text_s=cpu_first,
-            cpu_total_s=self._meter.server_cpu_s() - cpu,
+            cpu_total_s=self._server_cpu_s() - cpu,
             late_s=late_s,
         )
 
@@ -70,11 +73,17 @@ class Recording:
         return Window(
             clients=clients,
             wall_s=self._clock() - self.began,
-            cpu_s=self._meter.server_cpu_s() - self._cpu,
+            cpu_s=self._server_cpu_s() - self._cpu,
             elsewhere_cpu_s=self._elsewhere_cpu_s() - self._elsewhere,
             outcomes=tuple(sorted(self._outcomes, key=lambda one: one.started_s)),
             client_cpu_s=own_cpu_s() - self._client_cpu,
         )
 
     def _elsewhere_cpu_s(self) -> float:
-        return self._meter.machine_cpu_s() - self._meter.server_cpu_s() - own_cpu_s()
+        return self._meter.machine_cpu_s() - self._server_cpu_s() - own_cpu_s()
+
+    def _server_cpu_s(self) -> float:
+        """The last reading where the server has ended: what it answered until then is kept, and what fails counts."""
+        with suppress(EngineEnded):
+            self._last_cpu_s = self._meter.server_cpu_s()
+        return self._last_cpu_s

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import asyncio
 import json
-from collections.abc import AsyncGenerator, AsyncIterator, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeAlias
 
 import httpx
+from pydantic import BaseModel, ValidationError
 
 from bench.errors import TargetError
 
-_TIMEOUT_S = 900.0
+_END_S = 1.0
+"""Between [DONE] and the end of the body."""
+TIMEOUT_S = 900.0
 """A target that says nothing for so long has failed; eight people before one that answers one by one wait minutes."""
 
 
@@ -69,6 +73,38 @@ class Target(Protocol):
         """
 
 
+class _Delta(BaseModel):
+    """What a model thinks takes as long as what it says; servers have two names for it."""
+
+    content: str | None = None
+    reasoning: str | None = None
+    reasoning_content: str | None = None
+
+
+class _Choice(BaseModel):
+    delta: _Delta | None = None
+
+
+class _Used(BaseModel):
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+
+
+class _Chunk(BaseModel):
+    """A chunk of a streamed completion, as far as it is read here."""
+
+    choices: tuple[_Choice, ...] | None = None
+    usage: _Used | None = None
+
+    def events(self) -> Iterator[Event]:
+        for choice in self.choices or ():
+            delta = choice.delta or _Delta()
+            if text := delta.content or delta.reasoning or delta.reasoning_content:
+                yield Piece(text)
+        if self.usage:
+            yield Usage(self.usage.prompt_tokens or 0, self.usage.completion_tokens or 0)
+
+
 @dataclass(frozen=True, slots=True)
 class OpenAIServer:
     """
@@ -93,12 +129,14 @@ class OpenAIServer:
                 if response.status_code != httpx.codes.OK:
                     text = (await response.aread()).decode(errors="replace")
                     raise TargetError(f"HTTP {response.status_code}: {text[:200]}")
-                async for data in _data_lines(response):
+                lines = _data_lines(response)
+                async for data in lines:
                     if data == "[DONE]":
                         ended = True
                         break
                     for event in _events(data):
                         yield event
+                await _read_out(lines)
         except httpx.HTTPError as error:
             raise TargetError(f"{type(error).__name__}: {error}") from error
         if not ended:
@@ -124,7 +162,15 @@ def bearer(api_key: str) -> dict[str, str]:
 def open_client() -> httpx.AsyncClient:
     """A client for any number of streams at once; proxies are not asked, since a proxy would be measured too."""
     limits = httpx.Limits(max_connections=None, max_keepalive_connections=None)
-    return httpx.AsyncClient(timeout=_TIMEOUT_S, limits=limits, trust_env=False)
+    return httpx.AsyncClient(timeout=TIMEOUT_S, limits=limits, trust_env=False)
+
+
+async def _read_out(lines: AsyncIterator[str]) -> None:
+    """To the end of the body: a connection that is left in the middle cannot be used for the next request."""
+    with suppress(TimeoutError):
+        async with asyncio.timeout(_END_S):
+            async for _ in lines:
+                pass
 
 
 async def _data_lines(response: httpx.Response) -> AsyncIterator[str]:
@@ -144,18 +190,12 @@ def _events(data: str) -> list[Event]:
         chunk = json.loads(data)
     except ValueError as error:
         raise TargetError(f"no JSON in the stream: {data[:200]}") from error
-    if not isinstance(chunk, dict):
-        raise TargetError(f"no chunk of a completion in the stream: {data[:200]}")
-    if chunk.get("error"):
+    if isinstance(chunk, dict) and chunk.get("error"):
         raise TargetError(f"the stream ended with an error: {json.dumps(chunk['error'], ensure_ascii=False)[:200]}")
-    events: list[Event] = []
-    for choice in chunk.get("choices") or []:
-        delta = choice.get("delta") or {}
-        if text := delta.get("content") or delta.get("reasoning_content"):  # what a model thinks takes as long
-            events.append(Piece(text))
-    if used := chunk.get("usage"):
-        events.append(Usage(used.get("prompt_tokens") or 0, used.get("completion_tokens") or 0))
-    return events
+    try:
+        return list(_Chunk.model_validate(chunk).events())
+    except ValidationError as error:
+        raise TargetError(f"no chunk of a completion in the stream: {data[:200]}") from error
 
 
 class LineProcess:

@@ -22,6 +22,8 @@ class Words:
     finish: str | None = "stop"
     """None breaks the stream off before its end."""
     usage: bool = True
+    said_as: str = "content"
+    """The key of a delta that holds a word."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -122,7 +124,8 @@ class _Handler(BaseHTTPRequestHandler):
         first, gap = (reply.first_s, reply.gap_s) if isinstance(reply, Words) else (0.0, 0.0)
         for number, word in enumerate(reply.words):
             time.sleep(gap if number else first)
-            self._event({"choices": [{"index": 0, "delta": {"role": "assistant", "content": word}}]}, body)
+            said_as = reply.said_as if isinstance(reply, Words) else "content"
+            self._event({"choices": [{"index": 0, "delta": {"role": "assistant", said_as: word}}]}, body)
         if isinstance(reply, ErrorAfter):
             self._event({"error": dict(reply.error)}, body)
         elif reply.finish:

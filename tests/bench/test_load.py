@@ -9,7 +9,7 @@ from itertools import pairwise
 
 import pytest
 
-from bench.errors import TargetError
+from bench.errors import EngineEnded, TargetError
 from bench.figures import percentile
 from bench.load import closed_loop, joined_by
 from bench.outcomes import Answered, Failed, Window
@@ -27,8 +27,11 @@ class Meter:
 
     server: float = 0.0
     machine: float = 0.0
+    is_gone: bool = False
 
     def server_cpu_s(self) -> float:
+        if self.is_gone:
+            raise EngineEnded("process 1 has ended")
         return self.server
 
     def machine_cpu_s(self) -> float:
@@ -153,6 +156,26 @@ async def test_a_server_that_is_not_there_fails_every_request(unused_tcp_port: i
         window = await closed_loop(target, prompts(2), clients=2, meter=Meter())
 
     assert [failed.reason.split(":")[0] for failed in window.failed] == ["ConnectError", "ConnectError"]
+
+
+@dataclass
+class Dying(Scripted):
+    """Its process is gone after the first answer."""
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Event]:
+        if self.meter.is_gone:
+            raise TargetError("connection refused")
+        async for event in super().stream(prompt):
+            yield event
+        self.meter.is_gone = True
+
+
+async def test_what_a_server_answered_before_it_ended_is_kept() -> None:
+    target = Dying(0.5, (0.1,))
+    window = await closed_loop(target, prompts(3), clients=1, meter=target.meter, clock=target.clock)
+
+    assert [type(one) for one in window.outcomes] == [Answered, Failed, Failed]
+    assert window.cpu_s == pytest.approx(0.5)  # as it was last read, at the first word
 
 
 async def test_without_usage_pieces_are_counted() -> None:

@@ -1,0 +1,96 @@
+"""What servers with OpenAI's interface really send, odd things included."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from bench.errors import TargetError
+from bench.targets import Event, Message, OpenAIServer, Piece, Prompt, Usage, open_client
+from tests.fake_openai import Words, fake_openai
+
+PROMPT = Prompt((Message("user", "Hello"),), 3)
+
+
+async def answer(url: str, times: int = 1) -> list[Event]:
+    async with open_client() as client:
+        server = OpenAIServer(url.removesuffix("/v1"), "m", client)
+        return [event for _ in range(times) async for event in server.stream(PROMPT)]
+
+
+@pytest.mark.parametrize("said_as", ["content", "reasoning", "reasoning_content"])
+async def test_what_a_model_thinks_is_text_under_whichever_name(said_as: str) -> None:
+    with fake_openai(Words(said_as=said_as)) as server:
+        assert await answer(server.url) == [Piece("Hello"), Piece(" there"), Piece("!"), Usage(7, 3)]
+
+
+@dataclass(slots=True)
+class Kept:
+    """A server that keeps its connections open, and how many it was asked for."""
+
+    url: str = ""
+    connections: int = 0
+    chunks: list[Any] = field(default_factory=list)
+
+
+@asynccontextmanager
+async def keeping(*chunks: Any) -> AsyncIterator[Kept]:
+    kept = Kept(chunks=list(chunks))
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        kept.connections += 1
+        while head := await _head(reader):
+            await reader.readexactly(int(head.lower().split("content-length: ")[1].split("\r\n")[0]))
+            writer.write(b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n")
+            for data in (*map(json.dumps, kept.chunks), "[DONE]"):
+                line = f"data: {data}\n\n".encode()
+                writer.write(f"{len(line):x}\r\n".encode() + line + b"\r\n")
+            writer.write(b"0\r\n\r\n")
+            await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
+        kept.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        yield kept
+
+
+async def _head(reader: asyncio.StreamReader) -> str:
+    """Empty at the end."""
+    try:
+        return (await reader.readuntil(b"\r\n\r\n")).decode()
+    except asyncio.IncompleteReadError:
+        return ""
+
+
+WORD = {"choices": [{"delta": {"content": "word"}}]}
+
+
+async def test_a_connection_is_used_again() -> None:
+    async with keeping(WORD) as server:
+        assert await answer(server.url, times=4) == [Piece("word")] * 4
+
+    assert server.connections == 1
+
+
+@pytest.mark.parametrize(
+    "chunk",
+    [{"choices": None, "usage": None}, {"choices": [{"delta": None}]}, {"choices": [{"delta": {"role": "assistant"}}]}],
+)
+async def test_a_chunk_without_text_is_none(chunk: Any) -> None:
+    async with keeping(chunk, WORD) as server:
+        assert await answer(server.url) == [Piece("word")]
+
+
+@pytest.mark.parametrize(
+    "chunk", [5, [WORD], {"choices": [None]}, {"choices": 1}, {"usage": 5}, {"choices": [{"delta": "x"}]}]
+)
+async def test_what_is_no_chunk_fails_the_request_and_not_the_run(chunk: Any) -> None:
+    async with keeping(chunk) as server:
+        with pytest.raises(TargetError, match="no chunk of a completion"):
+            await answer(server.url)
