@@ -92,7 +92,7 @@ class Settings(BaseSettings):
     llm_quantization: Literal["auto", "none", "int8"] = Field(
         "auto",
         description="With `local` on a CPU: `int8` needs two fifths less memory and shortens each step by more than "
-        "half, converted once; `auto` takes it where the processor is fast at it (VNNI) and the model is of a type "
+        "half, converted once; `auto` takes it where the processor is fast at it (AVX2) and the model is of a type "
         "that can be converted, else `none`",
     )
     llm_max_running: int = Field(8, ge=1, le=256, description="With `local`: completions that share each step")

@@ -74,9 +74,8 @@ def load_local_chat_model(
 
 
 def is_int8_fast() -> bool:
-    """Whether INT8 was measured to pay on a processor like this one: an x86 with VNNI, and no GPU that does it all."""
-    has_vnni = getattr(torch.cpu, "_is_vnni_supported", lambda: False)
-    return not torch.cuda.is_available() and "fbgemm" in torch.backends.quantized.supported_engines and bool(has_vnni())
+    """Whether INT8 was measured to pay on a processor like this one: an x86 with AVX2, and no GPU that does it all."""
+    return not torch.cuda.is_available() and "fbgemm" in torch.backends.quantized.supported_engines
 
 
 def usable_quantization(wanted: Quantization) -> Quantization:

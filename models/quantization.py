@@ -49,7 +49,8 @@ def quantize_rows(matrix: Tensor) -> tuple[Tensor, Tensor]:
 
 class PackedLinear(nn.Module):
     """
-    An int8 linear layer on fbgemm, for x86; keeps its own copy of the weights, in the order that the CPU reads them.
+    An int8 linear layer on fbgemm, for x86 with VNNI; keeps its own copy of the weights, in the order that the CPU
+    reads them.
 
     `weight` is (out, in) of int8, `scale` (out).
     """
@@ -57,8 +58,6 @@ class PackedLinear(nn.Module):
     def __init__(self, weight: Tensor, scale: Tensor, bias: Tensor | None) -> None:
         super().__init__()
         self.bias = bias
-        # without VNNI, fbgemm adds two products in 16 bits: they fit if activations have seven
-        self._top = _TOP if torch.cpu.get_capabilities().get("avx512_vnni") else _TOP // 2
         with _fbgemm():
             self._packed = torch.ops.quantized.linear_prepack(_as_quantized(weight, scale), None)
 
@@ -66,11 +65,37 @@ class PackedLinear(nn.Module):
         rows = x.float()
         peak = _peak(rows)
         # each row lies within -1 and 1 now, so one fixed scale serves them all
-        y: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
-            rows / peak, 1 / self._top, self._top + 1, self._packed
-        )
+        y = self._product(rows / peak)
         y = y.mul_(peak) if self.bias is None else torch.addcmul(self.bias, y, peak)
         return y.to(x.dtype)
+
+    def _product(self, rows: Tensor) -> Tensor:
+        """`rows` lie within -1 and 1."""
+        return self._rounded_product(rows, _TOP)
+
+    def _rounded_product(self, rows: Tensor, top: int) -> Tensor:
+        """Of the rows in steps of 1 / `top`."""
+        y: Tensor = torch.ops.quantized.linear_with_input_q_dq_qweight_dq_output_fp32(
+            rows, 1 / top, top + 1, self._packed
+        )
+        return y
+
+
+class TwoDigitLinear(PackedLinear):
+    """
+    The same for x86 without VNNI.
+
+    There fbgemm adds two products in 16 bits, which they fit only if activations have seven bits: too few for a model
+    to answer as before. So what seven bits leave of an activation has seven bits too, in rows of its own, which read
+    the weights together with the others.
+    """
+
+    def _product(self, rows: Tensor) -> Tensor:
+        top = _TOP // 2
+        digits = rows.flatten(0, -2)
+        rest = (digits - (digits * top).round_().div_(top)).mul_(2 * top)
+        high, low = self._rounded_product(torch.cat((digits, rest)), top).chunk(2)
+        return high.add_(low, alpha=1 / (2 * top)).view(*rows.shape[:-1], -1)
 
 
 class PlainLinear(nn.Module):
@@ -177,9 +202,14 @@ def _replacement(module: nn.Linear | nn.Embedding, file: Path, name: str, stored
     bias = None
     if "bias" in dict(module.named_parameters()):
         bias = _checked(_tensor(file, f"{name}.bias"), module.bias, name).to(_COMPUTE, copy=True)
-    if "fbgemm" in torch.backends.quantized.supported_engines:
-        return PackedLinear(weight, scale, bias)
-    return PlainLinear(weight, scale, bias)
+    return _linear()(weight, scale, bias)
+
+
+def _linear() -> type[PackedLinear | PlainLinear]:
+    """What this processor multiplies fastest without losing what the model says."""
+    if "fbgemm" not in torch.backends.quantized.supported_engines:
+        return PlainLinear
+    return PackedLinear if torch.cpu.get_capabilities().get("avx512_vnni") else TwoDigitLinear
 
 
 def _skeleton(folder: Path) -> Any:

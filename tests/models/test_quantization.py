@@ -26,6 +26,7 @@ from models.errors import WeightsInvalid
 from models.quantization import (
     PackedLinear,
     PlainLinear,
+    TwoDigitLinear,
     is_quantized_folder,
     load_quantized,
     quantize_folder,
@@ -47,9 +48,14 @@ _TINY: dict[str, Any] = {
 }
 _HAS_FBGEMM = "fbgemm" in torch.backends.quantized.supported_engines
 
+_HAS_VNNI = torch.cpu.get_capabilities().get("avx512_vnni", False)
+needs_fbgemm = pytest.mark.skipif(not _HAS_FBGEMM, reason="no fbgemm here")
+needs_vnni = pytest.mark.skipif(
+    not (_HAS_FBGEMM and _HAS_VNNI), reason="this processor adds eight bits' products in 16"
+)
 linears = pytest.mark.parametrize(
     "linear",
-    [pytest.param(PackedLinear, marks=pytest.mark.skipif(not _HAS_FBGEMM, reason="no fbgemm here")), PlainLinear],
+    [pytest.param(PackedLinear, marks=needs_vnni), pytest.param(TwoDigitLinear, marks=needs_fbgemm), PlainLinear],
 )
 Linear = Callable[[Tensor, Tensor, Tensor | None], nn.Module]
 
@@ -101,6 +107,19 @@ def test_a_layer_computes_what_the_float_layer_does(linear: Linear, dtype: torch
     assert y.dtype == dtype
     assert y.shape == expected.shape
     assert torch.linalg.norm(y.float() - expected) < 0.02 * torch.linalg.norm(expected)
+
+
+@needs_fbgemm
+def test_two_digits_lose_next_to_nothing_of_an_activation() -> None:
+    """Neither do they overflow in 16 bits, which the greatest activations and weights would."""
+    weight = torch.full((16, 256), 127, dtype=torch.int8)
+    x = torch.randn(64, 256, generator=torch.Generator().manual_seed(0))
+    x[0] = 1.0
+
+    y = TwoDigitLinear(weight, torch.ones(16), None)(x)
+
+    expected = nn.functional.linear(x, weight.float())
+    assert (y - expected).abs().max() < 256 * 127 * x.abs().max() / 63 / 126
 
 
 @linears
