@@ -49,7 +49,7 @@ def measured_apart(environment: Mapping[str, str] = MappingProxyType({})) -> Bou
     """
     variables = ["env", *(f"{name}={value}" for name, value in environment.items())] if environment else []
     command = [*variables, sys.executable, "-m", "bench.bounds"]
-    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    done = subprocess.run(command, capture_output=True, text=True, check=False, process_group=0)  # Ctrl-C is for us
     if done.returncode != 0:
         raise BenchError(f"the bounds could not be measured: {done.stderr.strip()[-300:]}")
     return Bounds(**json.loads(done.stdout.splitlines()[-1]))

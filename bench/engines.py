@@ -22,7 +22,9 @@ _READY_TIMEOUT_S = 300.0
 _STOP_TIMEOUT_S = 20.0
 _ADDRESS = re.compile(r"http://127\.0\.0\.1:(\d+)")
 _LLAMA_CONTEXT = 2048
-"""For each of its slots: the longest prompt here and its answer have room."""
+"""For each of its slots, at least."""
+_TEMPLATE = 256
+"""Tokens that a chat template may add."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,8 @@ class LlamaServer:
     gguf: Path
     threads: int
     slots: int = 8
+    longest: int = 0
+    """The most tokens that a prompt and its answer have together; for a few thousand there is room anyway."""
 
     @property
     def name(self) -> str:
@@ -71,7 +75,7 @@ class LlamaServer:
 
     @property
     def command(self) -> Sequence[str]:
-        context = str(self.slots * _LLAMA_CONTEXT)
+        context = str(self.slots * max(_LLAMA_CONTEXT, self.longest + _TEMPLATE))
         threads = ("-t", str(self.threads), "-tb", str(self.threads))
         address = ("--host", "127.0.0.1", "--port", "0")
         return (

@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import tarfile
 import zipfile
-from collections.abc import Callable, Iterator
+import zlib
+from collections.abc import Iterator
 from pathlib import Path, PurePosixPath
 
 from bench.errors import InvalidDataset
 
 _ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz")
+_DAMAGED = (
+    OSError, EOFError, zipfile.BadZipFile, tarfile.TarError, zlib.error,
+    RuntimeError, NotImplementedError,  # a password, a way of packing that is not known
+)  # fmt: skip
 _LONGEST = 64 * 2**20
 """Bytes of one file: the largest of these sets has one of a megabyte."""
-
-Fetch = Callable[[str], Path]
+_AT_ONCE = 2**20
 
 
 def csv_files(folder: Path) -> dict[PurePosixPath, str]:
@@ -27,11 +31,11 @@ def csv_files(folder: Path) -> dict[PurePosixPath, str]:
     for path in sorted(folder.rglob("*")):
         inside = PurePosixPath(path.relative_to(folder).as_posix())
         try:
-            if path.suffix == ".csv":
+            if _is_wanted(inside):
                 found[inside] = _text(path.read_bytes(), inside)
             elif path.name.endswith(_ARCHIVES):
                 found |= {inside.parent / name: _text(data, name) for name, data in _members(path)}
-        except (OSError, zipfile.BadZipFile, tarfile.TarError) as error:
+        except _DAMAGED as error:
             raise InvalidDataset(f"{path} cannot be read: {error}") from error
     if not found:
         raise InvalidDataset(f"{folder} holds no CSV file, nor an archive with one")
@@ -63,15 +67,22 @@ def _members(archive: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
     if archive.suffix == ".zip":
         with zipfile.ZipFile(archive) as opened:
             for entry in opened.infolist():
-                if entry.filename.endswith(".csv") and entry.file_size <= _LONGEST:
+                if _is_wanted(PurePosixPath(entry.filename)) and entry.file_size <= _LONGEST:
                     yield PurePosixPath(entry.filename), opened.read(entry)
         return
     with tarfile.open(archive) as packed:
         for member in packed:
-            if member.isfile() and member.name.endswith(".csv") and member.size <= _LONGEST:
+            if member.isfile() and _is_wanted(PurePosixPath(member.name)) and member.size <= _LONGEST:
                 file = packed.extractfile(member)
                 assert file is not None
                 yield PurePosixPath(member.name), file.read()
+        while packed.fileobj.read(_AT_ONCE):
+            pass  # what is packed has its checksum at the end
+
+
+def _is_wanted(name: PurePosixPath) -> bool:
+    """macOS puts files of its own beside others, `._test.csv` beside `test.csv`."""
+    return name.suffix == ".csv" and not name.name.startswith("._")
 
 
 def _text(data: bytes, name: PurePosixPath) -> str:

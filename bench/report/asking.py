@@ -42,8 +42,7 @@ class Asking:
 
     def prompts(self, scenario: Scenario, repeat: int) -> list[Prompt]:
         """`repeat` counts from 1."""
-        tokens = scenario.prompt_tokens or self._config.prompts.tokens
-        answer_tokens = scenario.answer_tokens or self._config.answer_tokens
+        tokens, answer_tokens = self._config.lengths(scenario)
         first = self._numbers_before(scenario, repeat)
         return [
             Prompt(self._messages(first + place, place, tokens), answer_tokens, str(place))
@@ -59,7 +58,7 @@ class Asking:
 
     def warm_up(self) -> list[Prompt]:
         """As long as the first load's prompts; their numbers end where those begin."""
-        tokens = self._config.scenarios[0].prompt_tokens or self._config.prompts.tokens
+        tokens, _ = self._config.lengths(self._config.scenarios[0])
         return [
             Prompt(self._messages(self._first - 1 - number, number, tokens), _WARM_UP_TOKENS, "warm-up")
             for number in range(self._config.warm_up)
@@ -115,7 +114,7 @@ def read_prompts(file: Path) -> list[tuple[Message, ...]]:
         InvalidDataset: it cannot be read, or holds no prompt.
     """
     try:
-        lines = file.read_text(encoding="utf-8-sig").splitlines()
+        lines = file.read_text(encoding="utf-8-sig").split("\n")  # JSON may hold other ends of lines
     except (OSError, ValueError) as error:
         raise InvalidDataset(f"{file} cannot be read: {error}") from error
     found = list(_parsed(file, lines))
@@ -133,7 +132,7 @@ def _parsed(file: Path, lines: list[str]) -> Iterator[tuple[Message, ...]]:
             continue
         try:
             line = _Line.model_validate(json.loads(text))
-        except (ValueError, ValidationError) as error:
+        except (ValueError, ValidationError, RecursionError) as error:
             raise InvalidDataset(f"{file}, line {number}, is no JSON with `prompt` or `messages`: {error}") from error
         if not line.prompt and not line.messages:
             raise InvalidDataset(f"{file}, line {number}, has neither `prompt` nor `messages`")

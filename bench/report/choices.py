@@ -73,11 +73,11 @@ def read_choices(files: Mapping[PurePosixPath, str], *, shots: int, limit: int |
         InvalidDataset: a file has other columns, or no question has an answer.
     """
     asked = _asked(files)
-    examples: dict[str, Sequence[ChoiceQuestion]] = {
-        _subject(path): list(_questions(path, text)) for path, text in files.items() if _split(path) == _SHOWN
+    examples: dict[PurePosixPath, Sequence[ChoiceQuestion]] = {
+        _place(path): list(_questions(path, text)) for path, text in files.items() if _split(path) == _SHOWN
     }
     found = [
-        replace(one, shots=tuple(examples.get(_subject(path), ()))[:shots])
+        replace(one, shots=tuple(examples.get(_place(path), ()))[:shots])
         for path, text in asked.items()
         for one in _questions(path, text)
     ]
@@ -109,6 +109,12 @@ def _subject(path: PurePosixPath) -> str:
     return path.stem.removesuffix(f"_{split}") if split else path.stem
 
 
+def _place(path: PurePosixPath) -> PurePosixPath:
+    """The same for all files of a subject in one set: two sets may have a subject of the same name."""
+    root = path.parent.parent if path.parent.name in (*_ASKED, _SHOWN) else path.parent
+    return root / _subject(path)
+
+
 def _questions(path: PurePosixPath, text: str) -> Iterator[ChoiceQuestion]:
     rows = _rows(path, text)
     columns = _columns(rows[0]) if rows else None
@@ -119,7 +125,7 @@ def _questions(path: PurePosixPath, text: str) -> Iterator[ChoiceQuestion]:
             if letter not in LETTERS:
                 raise InvalidDataset(f"{path}, row {number}: the answer is {letter!r:.20}, and not one of A, B, C, D")
             yield ChoiceQuestion(
-                id=f"{subject}/{number}",
+                id=f"{_place(path)}/{number}",
                 subject=subject.replace("_", " "),
                 question=cells[0].strip(),
                 choices=(cells[1], cells[2], cells[3], cells[4]),

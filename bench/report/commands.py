@@ -15,8 +15,9 @@ import typer
 from app.cli_terminal import JsonOption, err, out, print_json, say_error
 from app.settings import load_settings
 from bench.errors import BenchError, InvalidConfig, UsageError
+from bench.report.config import LONGEST_NAME
 from bench.report.config_file import changed, config_of, read_config
-from bench.report.folder import write_folder
+from bench.report.folder import made, write_folder
 from bench.report.measuring import measure
 from bench.report.records import read_run, seeded
 from bench.report.running import Job
@@ -121,7 +122,7 @@ def render(
     """Write a run's report again, from its results.json: in another language, say."""
     with explained():
         found, into = read_run(run), folder or (run if run.is_dir() else run.parent)
-        into.mkdir(parents=True, exist_ok=True)
+        made(into)
         out.print(write_folder(found, into, Words(lang)), markup=False)
 
 
@@ -151,7 +152,7 @@ def _named(given: Sequence[str], alone: str = "") -> list[tuple[str, str]]:
     for one in given:
         name, equals, value = one.partition("=")
         is_named = bool(equals) and "/" not in name
-        found.append((name, value) if is_named else (alone or one.partition("//")[2] or one, one))
+        found.append((name, value) if is_named else (alone or (one.partition("//")[2] or one)[:LONGEST_NAME], one))
     return found
 
 

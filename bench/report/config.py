@@ -4,15 +4,22 @@ from __future__ import annotations
 
 from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
+LONGEST_NAME = 40
 Name: TypeAlias = Annotated[
-    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=40, pattern=r"^[^|`\n\r]+$")
+    str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_NAME, pattern=r"^[^|`\n\r]+$")
 ]
 Provider = Literal["local", "hf-pipeline", "openai", "llama-cpp"]
 Precision = Literal["none", "int8"]
 _BILLION = 10**9
+
+
+def file_name(name: str) -> str:
+    """A variant's, as files are called."""
+    return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name).lower()
 
 
 class _Part(BaseModel):
@@ -75,6 +82,7 @@ class Variant(_Part):
                     raise ValueError(f"`{key}` belongs to `provider: {provider}`, and this is {self.provider}")
         if self.provider == "openai" and not (self.url or "").startswith(("http://", "https://")):
             raise ValueError("`provider: openai` needs a `url` that begins with http:// or https://")
+        _ = urlsplit(self.url or "").port  # raises where there can be none
         if "@" in (self.url or ""):
             raise ValueError("`url` must hold no secret: set LARKWISE_LLM_API_KEY")
         if self.provider in ("hf-pipeline", "llama-cpp") and self.precision != "none":
@@ -91,7 +99,7 @@ class Scenario(_Part):
     name: Name
     requests: int = Field(ge=1, le=1_000_000)
     clients: int | None = Field(None, ge=1, le=10_000)
-    requests_per_s: float | None = Field(None, gt=0, le=100_000)
+    requests_per_s: float | None = Field(None, ge=0.0001, le=100_000)
     prompt_tokens: int | None = Field(None, ge=8, le=100_000)
     answer_tokens: int | None = Field(None, ge=1, le=100_000)
 
@@ -161,6 +169,9 @@ class Config(_Part):
         for what, names in (("variants", self.names), ("scenarios", scenarios), ("sets of questions", sets)):
             if twice := sorted({name for name in names if names.count(name) > 1}):
                 raise ValueError(f"two {what} are called {twice[0]!r}")
+        files = [file_name(name) for name in self.names]
+        if alike := [name for name, file in zip(self.names, files, strict=True) if files.count(file) > 1]:
+            raise ValueError(f"the variants {' and '.join(alike)} would write the same log: name one otherwise")
         if self.baseline is not None and self.baseline not in self.names:
             raise ValueError(f"`baseline` is {self.baseline!r}, and the variants are {', '.join(self.names)}")
         return self
@@ -172,6 +183,10 @@ class Config(_Part):
     @property
     def base(self) -> str:
         return self.baseline or self.variants[0].name
+
+    def lengths(self, scenario: Scenario) -> tuple[int, int]:
+        """Tokens of a prompt, where they are not a file's, and of an answer."""
+        return scenario.prompt_tokens or self.prompts.tokens, scenario.answer_tokens or self.answer_tokens
 
     def variant(self, name: str) -> Variant:
         return next(one for one in self.variants if one.name == name)

@@ -99,7 +99,7 @@ def _mapping(text: str, where: str) -> dict[str, Any]:
     except yaml.MarkedYAMLError as error:
         line = f", line {error.problem_mark.line + 1}" if error.problem_mark else ""
         raise InvalidConfig(f"{where}{line}: {error.problem}") from error
-    except (yaml.YAMLError, TypeError) as error:  # a list as a key
+    except (yaml.YAMLError, TypeError, ValueError, RecursionError) as error:  # a list as a key, no date, too deep
         raise InvalidConfig(f"{where} is no YAML: {error}") from error
     if not isinstance(values, dict):
         raise InvalidConfig(f"{where} should have keys like `variants` and `scenarios`, and holds something else")

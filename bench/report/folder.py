@@ -6,13 +6,25 @@ import json
 from dataclasses import asdict
 from pathlib import Path
 
-from bench.report.markdown import report
-from bench.report.plots import can_draw, draw_latency, draw_throughput
+from bench.errors import InvalidRun
+from bench.report.markdown import Pictures, report
+from bench.report.plots import can_draw, draw_latency, draw_throughput, drawn_names
 from bench.report.records import Run
 from bench.report.tables_csv import write_accuracy, write_full_results, write_results
 from bench.report.words import Words
 
 REPORT = "report.md"
+
+
+def made(folder: Path) -> None:
+    """
+    Raises:
+        InvalidRun: it cannot be, or is no folder.
+    """
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InvalidRun(f"{folder} cannot be made ({error.strerror}): give another --out") from error
 
 
 def write_folder(run: Run, folder: Path, words: Words) -> Path:
@@ -23,11 +35,12 @@ def write_folder(run: Run, folder: Path, words: Words) -> Path:
     write_results(run, folder / "results.csv")
     write_full_results(run, folder / "full_results.csv")
     write_accuracy(run, folder / "accuracy.csv")
-    pictures: dict[str, Path | None] = {"latency": None, "throughput": None}
+    pictures = Pictures()
     if can_draw() and any(run.scenarios()):
-        pictures = {"latency": folder / "latency_distribution.png", "throughput": folder / "throughput.png"}
-        draw_latency(run, words, folder / "latency_distribution.png")
-        draw_throughput(run, words, folder / "throughput.png")
+        names = drawn_names(run, words)
+        pictures = Pictures(folder / "latency_distribution.png", folder / "throughput.png", names.key())
+        draw_latency(run, words, names, folder / "latency_distribution.png")
+        draw_throughput(run, words, names, folder / "throughput.png")
     file = folder / REPORT
     file.write_text(report(run, words, pictures), encoding="utf-8")
     return file

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import re
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
@@ -18,6 +19,7 @@ from bench.prompts import HANDBOOK
 from bench.report.choices import ChoiceQuestion
 from bench.report.preparing import Ready
 from bench.report.records import Question
+from bench.report.subjects import PATIENT
 
 Progress = Callable[[int, int], None]
 """How many are done, of how many."""
@@ -34,9 +36,9 @@ async def score_choices(
     environment: Mapping[str, str],
     log: Path,
     progress: Progress,
-) -> tuple[Question, ...]:
+) -> AsyncGenerator[Question]:
     """
-    Whether the model of a folder finds the right choice the most probable, question by question.
+    Whether the model of a folder finds the right choice the most probable; each question as soon as it is scored.
 
     Raises:
         NotScored: it could not be loaded, or fails.
@@ -45,14 +47,12 @@ async def score_choices(
     process = await _started(command, environment, log, piped=True)
     try:
         await _said(process, log)
-        found = []
         for number, question in enumerate(questions, start=1):
             assert process.stdin is not None
             process.stdin.write(json.dumps(question.as_json()).encode() + b"\n")
             scores = (await _said(process, log))["scores"]
-            found.append(Question(question.id, scores.index(max(scores)) == question.answer))
+            yield Question(question.id, scores.index(max(scores)) == question.answer)
             progress(number, len(questions))
-        return tuple(found)
     finally:
         await _ended(process)
 
@@ -81,26 +81,33 @@ async def ingest_handbook(data_dir: Path, *, log: Path, environment: Mapping[str
 
 
 async def ask_handbook(
-    variables: Mapping[str, str], *, limit: int | None, data_dir: Path, log: Path, environment: Mapping[str, str]
+    variables: Mapping[str, str],
+    *,
+    limit: int | None,
+    file: Path,
+    data_dir: Path,
+    log: Path,
+    environment: Mapping[str, str],
 ) -> tuple[tuple[Question, ...], int]:
     """
-    Whether the handbook's questions are answered rightly, or rightly refused; and how many got no answer.
+    Whether the handbook's questions are answered rightly, or rightly refused; how many of them got no answer at all.
 
-    `variables` are larkwise's settings, without their prefix, that choose the model.
+    `variables` are larkwise's settings, without their prefix, that choose the model. Answers are in `file` as soon as
+    they are there; see `read_answers`.
 
     Raises:
         NotScored: nothing was answered.
     """
-    file = data_dir.parent / "answers.jsonl"
-    file.unlink(missing_ok=True)
+    await asyncio.to_thread(file.unlink, missing_ok=True)
     ours = {f"{PREFIX}{name}": value for name, value in {**variables, "DATA_DIR": str(data_dir)}.items()}
     some = ["--limit", str(limit)] if limit else []
     command = [sys.executable, "-m", "evals.answers", "--collection", _COLLECTION, "--out", str(file), *some]
     code = await _run(command, {**environment, **ours}, log)
-    questions = tuple(_read(file))
+    questions = read_answers(file)
     if not questions:
         raise NotScored(f"the handbook's questions were not answered: {last_lines(log)}")
-    return questions, _unanswered(log) if code else 0
+    unanswered = [Question(name, right=False) for name in _unanswered(log)] if code else []
+    return (*questions, *unanswered), len(unanswered)
 
 
 def settings_of(ready: Ready, *, threads: int | None, url: str, model: str) -> dict[str, str]:
@@ -110,6 +117,7 @@ def settings_of(ready: Ready, *, threads: int | None, url: str, model: str) -> d
         return {"LLM_PROVIDER": "openai", "LLM_BASE_URL": f"{url}/v1", "LLM_MODEL": model}
     own = {name: str(value) for name, value in variant.settings.items()}
     return {
+        **PATIENT,
         "LLM_PROVIDER": variant.provider,
         "LLM_MODEL": ready.facts.model,
         "LLM_QUANTIZATION": variant.precision,
@@ -123,19 +131,25 @@ def last_lines(log: Path) -> str:
     return " / ".join(line.strip() for line in lines[-3:])[-400:] or "it said nothing"
 
 
-def _read(file: Path) -> list[Question]:
-    if not file.exists():
-        return []
-    _, *lines = file.read_text(encoding="utf-8").splitlines() or [""]
+def read_answers(file: Path) -> tuple[Question, ...]:
+    """
+    What `ask_handbook` has written until now.
+
+    Raises:
+        NotScored: it cannot be read.
+    """
+    text = file.read_text(encoding="utf-8") if file.exists() else ""
+    lines = text.split("\n")[1:-1]  # after what the file is, and before a line that is not whole
     try:
         records = [_Line.model_validate_json(line) for line in lines]
     except ValidationError as error:
         raise NotScored(f"what `larkwise eval answers` wrote cannot be read: {error}") from error
-    return [Question(one.id, one.contains if one.answerable else one.refused) for one in records]
+    return tuple(Question(one.id, one.contains if one.answerable else one.refused) for one in records)
 
 
-def _unanswered(log: Path) -> int:
-    return log.read_text(encoding="utf-8", errors="replace").count(" was not answered: ")
+def _unanswered(log: Path) -> list[str]:
+    """The ids that `larkwise eval answers` names."""
+    return re.findall(r"^(\S+) was not answered: ", log.read_text(encoding="utf-8", errors="replace"), re.MULTILINE)
 
 
 async def _run(command: Sequence[str], environment: Mapping[str, str], log: Path) -> int:

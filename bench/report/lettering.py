@@ -26,16 +26,16 @@ class Lettering:
     families: tuple[str, ...]
     characters: frozenset[int]
 
-    def shown(self, name: str, instead: str) -> str:
-        """The name, or what stands for it where a character of it cannot be drawn."""
-        return name if all(ord(letter) in self.characters for letter in name) else instead
+    def can_draw(self, name: str) -> bool:
+        return all(ord(letter) in self.characters for letter in name)
 
     @contextmanager
     def applied(self) -> Iterator[None]:
-        """matplotlib draws with these fonts: the first that has a character draws it."""
+        """matplotlib draws with these fonts: the first that has a character draws it. A $ in a name is a $."""
         import matplotlib as mpl
 
-        with mpl.rc_context({"font.family": list(self.families), "axes.unicode_minus": False}):
+        fonts = list(self.families)
+        with mpl.rc_context({"font.family": fonts, "axes.unicode_minus": False, "text.parse_math": False}):
             yield
 
 

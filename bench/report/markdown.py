@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from bench.report.records import SCHEMA, Run
@@ -13,8 +14,14 @@ from bench.report.section_method import method
 from bench.report.section_results import all_changes, bound, latency, performance
 from bench.report.words import Words
 
-Pictures = Mapping[str, Path | None]
-"""`latency` and `throughput`; None where one could not be drawn."""
+
+@dataclass(frozen=True, slots=True)
+class Pictures:
+    """None where one could not be drawn; `names` are what stands in them, where that is not the name itself."""
+
+    latency: Path | None = None
+    throughput: Path | None = None
+    names: Mapping[str, str] = field(default_factory=dict)
 
 
 def report(run: Run, words: Words, pictures: Pictures) -> str:
@@ -43,24 +50,29 @@ def _lines(run: Run, words: Words, pictures: Pictures) -> Iterator[str]:
 
 
 def _results(run: Run, words: Words, pictures: Pictures) -> Iterator[str]:
-    sections = [("performance", performance(run, words))]
+    sections: list[tuple[str, Iterable[str]]] = [("performance", performance(run, words))]
     if run.others:
         sections.append(("changes", all_changes(run, words)))
     sections += [
         ("accuracy", accuracy(run, words)),
-        ("latency", _with_picture("latency", pictures, words, latency(run, words))),
-        ("throughput", _with_picture("throughput", pictures, words, iter(()))),
+        ("latency", [*_picture("latency", pictures.latency, words), *_key(pictures, words), *latency(run, words)]),
+        ("throughput", _picture("throughput", pictures.throughput, words)),
         ("bound", bound(run, words)),
     ]
     for number, (key, lines) in enumerate(sections, start=1):
         yield from _headed(f"### 3.{number}", words(key, base=run.base), lines)
 
 
-def _with_picture(key: str, pictures: Pictures, words: Words, lines: Iterator[str]) -> Iterator[str]:
-    picture = pictures.get(key)
+def _picture(key: str, picture: Path | None, words: Words) -> Iterator[str]:
     yield f"![{words(f'picture {key}')}]({picture.name})" if picture else words("no pictures")
     yield ""
-    yield from lines
+
+
+def _key(pictures: Pictures, words: Words) -> Iterator[str]:
+    if pictures.names:
+        names = (words("plot name", short=short, name=name) for short, name in pictures.names.items())
+        yield words("plot key", list=words.comma.join(names))
+        yield ""
 
 
 def _appendix(run: Run, words: Words) -> Iterator[str]:
@@ -81,7 +93,7 @@ def _steps(run: Run, words: Words) -> Iterator[str]:
         yield "```"
 
 
-def _headed(level: str, heading: str, lines: Iterator[str]) -> Iterator[str]:
+def _headed(level: str, heading: str, lines: Iterable[str]) -> Iterator[str]:
     yield f"{level} {heading}"
     yield ""
     yield from lines

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from statistics import geometric_mean
 from typing import Literal, TypeAlias
 
-from bench.figures import Spread, percentile, spread
+from bench.figures import Spread, percentile
 from bench.outcomes import Answered
 from bench.report.records import Measured, Run
 
@@ -36,9 +37,15 @@ Measure: TypeAlias = OfRequests | OfRepeats
 
 
 def _between_tokens(answer: Answered) -> float | None:
-    """Seconds from one token to the next, on average; pieces of text may hold more than one token."""
-    steps = answer.completion_tokens - 1
-    return sum(answer.gaps_s) / steps if steps > 0 and answer.gaps_s else None
+    """
+    Seconds from one token to the next, on average.
+
+    Pieces of text may hold more than one token: the first is taken to hold as many as the others do on average, since
+    its tokens are not among those that came in the gaps.
+    """
+    gaps = len(answer.gaps_s)
+    tokens = answer.completion_tokens * gaps / (gaps + 1)
+    return sum(answer.gaps_s) / tokens if tokens else None
 
 
 def _speed(answer: Answered) -> float | None:
@@ -86,13 +93,15 @@ COMPARED: tuple[tuple[Measure, int], ...] = (
     (TOKENS, 50),
     (CPU, 50),
 )
-"""What variants, and runs, are compared by, with the percentile that counts; of repeats it is the middle one."""
+"""What variants, and runs, are compared by, with the percentile that counts; of repeats it is their mean."""
 PERCENTS = (50, 90, 95, 99)
 
 
 def figure(run: Run, variant: str, scenario: str, measure: Measure, percent: float = 50) -> Spread | None:
     """
     Over all repeats, with the least and the greatest of the repeats' own; None where there is nothing to take it of.
+
+    Of repeats it is the geometric mean, because ratios of it are the geometric means of ratios, as changes are.
     """
     measured = run.of(variant, scenario)
     match measure:
@@ -105,7 +114,7 @@ def figure(run: Run, variant: str, scenario: str, measure: Measure, percent: flo
             return Spread(whole, min(each), max(each), len(each))
         case OfRepeats():
             values = known(map(measure.value, measured))
-            return spread(values) if values else None
+            return Spread(geometric_mean(values), min(values), max(values), len(values)) if values else None
 
 
 def gaps(run: Run, variant: str, scenario: str) -> list[float]:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from app.cli_terminal import err, progress_bar
-from bench.errors import BenchError
+from bench.errors import BenchError, UsageError
 from bench.report.folder import write_folder
 from bench.report.records import RESULTS, Run, read_run
 from bench.report.running import Job, Runner
@@ -32,6 +32,8 @@ def measure(job: Job, words: Words) -> list[str]:
             problems.append(
                 f"the run was stopped, and its report is partial; the same command with --out {job.out} goes on"
             )
+    except UsageError:
+        raise  # the folder may be another run's
     except BenchError:
         _written(job, words)
         raise
@@ -49,6 +51,10 @@ def failures(run: Run) -> list[str]:
             found.append(
                 f"{len(failed)} of {requests} requests to {facts.name} failed, for example: {failed[0].reason}"
             )
+    for judged in run.judged:
+        if judged.unanswered > run.config.allowed_errors * len(judged.questions):
+            of = len(judged.questions)
+            found.append(f"{judged.variant} gave no answer to {judged.unanswered} of {of} questions of {judged.set}")
     for one in run.left_out:
         if one.why == "failed":
             found.append(f"{one.variant} could not be asked {one.what}: {one.detail}")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -34,14 +35,35 @@ def can_draw() -> bool:
     return find_spec("matplotlib") is not None
 
 
-def draw_latency(run: Run, words: Words, file: Path) -> None:
+@dataclass(frozen=True, slots=True)
+class Names:
+    """What variants and loads are called in pictures: short, drawable, no two alike."""
+
+    variants: Mapping[str, str]
+    loads: Mapping[str, str]
+
+    def key(self) -> Mapping[str, str]:
+        """What stands for which name, where it is not that itself."""
+        return {short: name for name, short in {**self.loads, **self.variants}.items() if short != name}
+
+
+def drawn_names(run: Run, words: Words) -> Names:
+    letters = lettering()
+    return Names(
+        short_names([one.name for one in run.variants], words("variant"), letters),
+        short_names(_loads(run), words("load"), letters),
+    )
+
+
+def draw_latency(run: Run, words: Words, names: Names, file: Path) -> None:
     """For each load the distribution of the first token's time and of the whole answer's."""
-    loads, letters = _loads(run), lettering()
-    with letters.applied():
-        figure_, legend_inches = _figure(9.6, 2.6 * len(loads), _names(run, words, letters), rows=len(loads), columns=2)
+    loads = _loads(run)
+    with lettering().applied():
+        variants = list(names.variants.values())
+        figure_, legend_inches = _figure(9.6, 2.6 * len(loads), variants, rows=len(loads), columns=2)
         for row, scenario in enumerate(loads):
             left, right = figure_.axes[2 * row], figure_.axes[2 * row + 1]
-            title = letters.shown(_short(scenario), str(row + 1))
+            title = names.loads[scenario]
             _distribution(left, run, scenario, lambda answer: answer.first_text_s)
             _distribution(right, run, scenario, lambda answer: answer.total_s)
             left.set_title(f"{title}: {words('plot ttft')}", fontsize=10, loc="left")
@@ -52,20 +74,17 @@ def draw_latency(run: Run, words: Words, file: Path) -> None:
         _saved(figure_, file, words("plot points"), run, words, legend_inches)
 
 
-def draw_throughput(run: Run, words: Words, file: Path) -> None:
+def draw_throughput(run: Run, words: Words, names: Names, file: Path) -> None:
     """For each load requests and tokens a second, with the least and the greatest of the repeats."""
-    loads, letters = _loads(run), lettering()
-    with letters.applied():
+    loads = _loads(run)
+    with lettering().applied():
         bars = len(loads) * (len(run.variants) + 1)
-        figure_, legend_inches = _figure(
-            9.6, max(2.0, 0.34 * bars + 0.9), _names(run, words, letters), rows=1, columns=2
-        )
+        variants = list(names.variants.values())
+        figure_, legend_inches = _figure(9.6, max(2.0, 0.34 * bars + 0.9), variants, rows=1, columns=2)
         for axes, measure, title in zip(figure_.axes, (RPS, TOKENS), ("axis rps", "axis tokens"), strict=True):
             _bars(axes, run, loads, measure)
             axes.set_title(words(title), fontsize=10, loc="left")
-            axes.set_yticks(
-                range(len(loads)), [letters.shown(_short(name), str(at + 1)) for at, name in enumerate(loads)]
-            )
+            axes.set_yticks(range(len(loads)), [names.loads[name] for name in loads])
         figure_.axes[1].set_yticklabels([])
         repeats = words("plot whiskers", n=run.config.repeats) if run.config.repeats > 1 else ""
         _saved(figure_, file, repeats, run, words, legend_inches)
@@ -145,10 +164,16 @@ def _loads(run: Run) -> list[str]:
     return list(run.scenarios())[:_MOST_LOADS]
 
 
-def _names(run: Run, words: Words, letters: Lettering) -> list[str]:
-    names = enumerate((_short(one.name) for one in run.variants), start=1)
-    return [letters.shown(name, f"{words('variant')} {number}") for number, name in names]
+def short_names(names: Sequence[str], what: str, letters: Lettering) -> dict[str, str]:
+    """By name; what is too long to be told from others, or cannot be drawn, is `what` and its place."""
+    short = [_short(name) for name in names]
+    return {
+        name: one if letters.can_draw(one) and short.count(one) == 1 else f"{what} {place}"
+        for place, (name, one) in enumerate(zip(names, short, strict=True), start=1)
+    }
 
 
 def _short(name: str) -> str:
-    return name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…"
+    """Without its middle: beginnings are often alike."""
+    half = _LONGEST_NAME // 2
+    return name if len(name) <= _LONGEST_NAME else f"{name[: half - 1]}…{name[-half:]}"

@@ -19,6 +19,8 @@ from bench.work import larkwise_work, llama_work
 from models.sources import Progress
 from models.weights import WeightsStore
 
+ANY_MODEL = "?"
+"""Until the server says what its model is called."""
 SEES_NO_GPU = {"CUDA_VISIBLE_DEVICES": ""}
 
 
@@ -96,7 +98,7 @@ def _ready(
 ) -> Ready:
     match variant.provider:
         case "openai":
-            return Ready(variant, _facts(variant, model or "?"))
+            return Ready(variant, _facts(variant, model or ANY_MODEL))
         case "llama-cpp":
             return _llama(variant, model or settings.llm_model, weights)
         case "local" | "hf-pipeline":

@@ -10,11 +10,13 @@ from bench.report.accuracy import QualityChange, quality_changes
 from bench.report.changes import Change, changes
 from bench.report.records import Run
 
-Advice = Literal["take", "take if answers hold", "worse answers", "mixed", "keep", "no reason", "undecided"]
+Advice = Literal[
+    "take", "take if answers hold", "worse answers", "mixed", "keep", "no reason", "undecided", "fails", "not measured"
+]
 """
 `take`: better in something, worse in nothing, answers not worse. `take if answers hold`: the same, and too few answers
 were looked at. `mixed`: better here and worse there. `keep`: the baseline is better. `undecided`: nothing has an
-interval.
+interval. `fails`: more of its requests fail than may, and than the baseline's: the others' times say nothing for it.
 """
 RELEVANT = 0.02
 """Changes that are sure, and smaller, are not weighed."""
@@ -45,13 +47,24 @@ def weigh(run: Run, variant: str) -> Weighed:
     untested = tuple(one for one in found if one.verdict == "untested")
     same = tuple(one for one in found if one not in (*better, *worse, *untested))
     answers = tuple(quality_changes(run, variant))
-    decided = len(found) > len(untested)
-    advice = _advice(better, worse, answers, decided=decided, same_weights=_same_weights(run, variant))
+    if not found:
+        advice: Advice = "not measured"
+    elif _fails(run, variant):
+        advice = "fails"
+    elif len(found) == len(untested) and not any(one.is_worse for one in answers):
+        advice = "undecided"
+    else:
+        advice = _advice(better, worse, answers, same_weights=_same_weights(run, variant))
     return Weighed(variant, better, worse, same, untested, answers, advice)
 
 
 def is_relevant(change: Change) -> bool:
     return abs(change.ratio.value - 1) >= RELEVANT
+
+
+def _fails(run: Run, variant: str) -> bool:
+    share, other = (len(run.failures(name)) / run.requests(name) for name in (variant, run.base))
+    return share > max(other, run.config.allowed_errors)
 
 
 def _same_weights(run: Run, variant: str) -> bool:
@@ -66,13 +79,10 @@ def _advice(
     worse: Sequence[Change],
     answers: Sequence[QualityChange],
     *,
-    decided: bool,
     same_weights: bool,
 ) -> Advice:
     if any(one.is_worse for one in answers):
         return "worse answers"
-    if not decided:
-        return "undecided"
     if better and worse:
         return "mixed"
     if better:

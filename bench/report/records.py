@@ -85,13 +85,18 @@ class Question:
 
 @dataclass(frozen=True, slots=True)
 class Judged:
-    """How one variant answered one set; `unanswered` are questions that got no answer at all."""
+    """
+    How one variant answered one set; `unanswered` of the questions got no answer at all, which is not right.
+
+    Where `whole` is False the run was stopped meanwhile, and more would follow.
+    """
 
     variant: str
     set: str
     kind: Literal["choices", "handbook"]
     questions: tuple[Question, ...]
     unanswered: int = 0
+    whole: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -172,7 +177,7 @@ def read_run(path: Path) -> Run:
     file = path / RESULTS if path.is_dir() else path
     try:
         found = json.loads(file.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InvalidRun(f"{file} cannot be read: {error}") from error
     if not isinstance(found, dict) or found.get("benchmark") != _KIND:
         raise InvalidRun(f"{file} is of no `larkwise bench --config` or `larkwise bench http`")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import tempfile
+import time
 from collections.abc import Callable, Coroutine, Iterable
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, replace
@@ -17,21 +18,24 @@ from app.settings import Settings
 from bench import gpu
 from bench.bounds import measured_apart
 from bench.environment import here
-from bench.errors import InvalidRun, Stopped
+from bench.errors import EngineEnded, InvalidRun, Stopped
 from bench.load import closed_loop, open_loop
 from bench.outcomes import Window
 from bench.report.asking import Asking
 from bench.report.config import Config
 from bench.report.examining import Examination
+from bench.report.folder import made
 from bench.report.memory import Watching, gpu_bytes
 from bench.report.plan import Loading, Step, steps
-from bench.report.preparing import SEES_NO_GPU, Prepared, prepare
+from bench.report.preparing import ANY_MODEL, SEES_NO_GPU, Prepared, prepare
 from bench.report.records import RESULTS, Facts, LeftOut, Measured, Run, read_run, save
 from bench.report.subjects import Subject, Surroundings, opened
 from models.sources import Progress
 
 Say = Callable[[str], None]
 T = TypeVar("T")
+_SAVED_EACH_S = 10.0
+"""While questions are answered: to write everything takes as long as an answer."""
 _KNOWS_BOUNDS = ("local", "hf-pipeline", "llama-cpp")
 
 
@@ -64,6 +68,7 @@ class Runner:
         self._stop = stop
         self._say = say
         self._progress = progress
+        self._saved_at = 0.0
         self._run = self._begun((), (), "together")
 
     async def complete(self) -> Run:
@@ -75,7 +80,7 @@ class Runner:
             UsageError: something that the configuration names cannot be used, or the folder is another run's.
             BenchError, WeightsError: it cannot go on; what was measured until then is in results.json.
         """
-        self._job.out.mkdir(parents=True, exist_ok=True)
+        made(self._job.out)
         with tempfile.TemporaryDirectory() as scratch:
             try:
                 await self._everything(Path(scratch))
@@ -83,12 +88,13 @@ class Runner:
             except _Enough:
                 if not self._run.measured:
                     raise Stopped("the run was stopped before anything was measured") from None
+                self._keep(self._run)
                 self._say("stopped: what was measured is kept")
         return self._run
 
     async def _everything(self, scratch: Path) -> None:
         on_gpu = await self._unless_stopped(asyncio.to_thread(self._on_gpu))
-        work = asyncio.to_thread(prepare, self._config, self._job.settings, progress=self._progress, on_gpu=on_gpu)
+        work = asyncio.to_thread(prepare, self._config, self._job.settings, progress=self._going_on, on_gpu=on_gpu)
         prepared: Prepared = await self._unless_stopped(work)
         loading: Loading = "apart" if self._is_apart(on_gpu) else "together"
         self._keep(await self._unless_stopped(asyncio.to_thread(self._prepared, prepared, loading)))
@@ -97,7 +103,15 @@ class Runner:
         await self._speed(prepared, around, asking, loading)
         examination = Examination(prepared, self._config, around, self._say)
         async for change in examination.of(self._run, self._unless_stopped):
-            self._keep(change)
+            self._run = change
+            if time.monotonic() - self._saved_at > _SAVED_EACH_S:
+                self._keep(change)
+
+    def _going_on(self, what: str, done: int, of: int) -> None:
+        """In the thread that fetches and converts: nothing else could end it."""
+        if self._stop.is_set():
+            raise _Enough
+        self._progress(what, done, of)
 
     def _prepared(self, prepared: Prepared, loading: Loading) -> Run:
         """What an earlier call has left, or nothing yet but environment and bounds."""
@@ -134,6 +148,8 @@ class Runner:
         if earlier.complete or (earlier.config, earlier.environment) != (self._config, here()):
             what = "a complete run" if earlier.complete else "another configuration's, or another machine's, run"
             raise InvalidRun(f"{self._job.out} holds {what}: give another --out")
+        known = {one.name: one for one in earlier.variants}
+        facts = tuple(_same(known.get(one.name, one), one, self._job.out) for one in facts)
         whole = tuple(one for one in earlier.measured if one.whole)
         self._say(f"going on with {self._job.out}: {len(whole)} measurements are there")
         of_sets = tuple(one for one in earlier.left_out if one.what)
@@ -161,7 +177,8 @@ class Runner:
                     await self._measure(step, subjects[step.variant], asking, used_before)
 
     def _call_model(self, subject: Subject) -> None:
-        """A server may be the one to say what its model is called."""
+        """A server may be the one to say what its model is called; where it said so before it must say the same."""
+        _same(self._run.facts(subject.name), replace(self._run.facts(subject.name), model=subject.model), self._job.out)
         named = [replace(one, model=subject.model) if one.name == subject.name else one for one in self._run.variants]
         self._run = replace(self._run, variants=tuple(named))
 
@@ -170,6 +187,7 @@ class Runner:
         await closed_loop(subject.target, warm_up, clients=1, meter=subject.meter, until=self._stop)
         async with Watching(subject.process) as memory:
             window = await self._window(step, subject, asking)
+        resident_bytes, death = _resident(subject)
         requests = self._config.scenario(step.scenario).requests
         one = Measured(
             repeat=step.repeat,
@@ -177,14 +195,16 @@ class Runner:
             scenario=step.scenario,
             window=window,
             metered=subject.process is not None,
-            resident_bytes=subject.process.resident_bytes() if subject.process else None,
+            resident_bytes=resident_bytes,
             peak_bytes=memory.peak_bytes,
-            gpu_bytes=await asyncio.to_thread(gpu_bytes, subject.process, used_before=used_before),
+            gpu_bytes=None if death else await asyncio.to_thread(gpu_bytes, subject.process, used_before=used_before),
             load_average=os.getloadavg()[0],
-            whole=len(window.outcomes) == requests,
+            whole=len(window.outcomes) == requests and death is None,
         )
         if window.outcomes:
             self._keep(replace(self._run, measured=(*self._run.measured, one)))
+        if death:
+            raise death
         if not one.whole:
             raise _Enough
 
@@ -215,7 +235,7 @@ class Runner:
             await asyncio.gather(task, stopping, return_exceptions=True)
 
     def _keep(self, run: Run) -> None:
-        self._run = replace(run, ended_at=_now())
+        self._run, self._saved_at = replace(run, ended_at=_now()), time.monotonic()
         save(self._run, self._job.out)
 
     def _on_gpu(self) -> bool:
@@ -234,10 +254,34 @@ class Runner:
             scratch=scratch,
             logs=self._job.out / "logs",
             threads=self._config.threads,
-            slots=max((one.clients or 8 for one in self._config.scenarios), default=8),
+            slots=max(one.clients or 8 for one in self._config.scenarios),
+            longest=max(map(sum, map(self._config.lengths, self._config.scenarios))),
             environment=self._environment(),
             api_key=self._job.settings.llm_api_key.get_secret_value(),
         )
+
+
+def _same(before: Facts, now: Facts, folder: Path) -> Facts:
+    """
+    What a variant is now.
+
+    Raises:
+        InvalidRun: it was something else when it was measured.
+    """
+    if now.model == ANY_MODEL:
+        return before
+    if before.model != ANY_MODEL and before != now:
+        was = f"{before.model} ({before.step_bytes} bytes)" if before.model == now.model else before.model
+        raise InvalidRun(f"in {folder} {now.name} is {was}, and now it is {now.model}: give another --out")
+    return now
+
+
+def _resident(subject: Subject) -> tuple[int | None, EngineEnded | None]:
+    """Its memory, or that it has ended."""
+    try:
+        return (subject.process.resident_bytes() if subject.process else None), None
+    except EngineEnded as error:
+        return None, error
 
 
 def _now() -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from bench.errors import InvalidRun
 from bench.figures import Spread
-from bench.report.accuracy import QualityChange, quality_change
+from bench.report.accuracy import QualityChange, quality, quality_change
 from bench.report.changes import Verdict, verdict
 from bench.report.intervals import Interval, percentiles_ratio, runs_ratio
 from bench.report.measures import COMPARED, Measure, OfRepeats, OfRequests, figure, known
@@ -133,11 +133,10 @@ def _requests(run: Run, variant: str, scenario: str, measure: OfRequests) -> tup
 
 
 def _answers(before: Run, after: Run) -> tuple[tuple[QualityChange, ...], list[str]]:
-    later = {(one.variant, one.set): one for one in after.judged}
     found, missing = [], []
     for one in before.judged:
-        other = later.get((one.variant, one.set))
-        if other and (change := quality_change(one, other, one.variant)):
+        other = quality(after, one.variant, one.set)
+        if other and (change := quality_change(one, other.judged, one.variant)):
             found.append(change)
         else:
             missing.append(f"{one.variant} on {one.set}")

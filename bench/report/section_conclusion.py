@@ -38,11 +38,11 @@ def _about(run: Run, found: Weighed, words: Words) -> Iterator[str]:
     for one in found.answers:
         yield f"- {_answers(run, one, words)}"
     yield ""
-    facts = {"variant": found.variant, "base": run.base, "relevant": 100 * RELEVANT}
-    text = words(f"recommend {found.advice}", **facts)
-    if failures := run.failures(found.variant):
-        requests = run.requests(found.variant)
-        again = words("recommend failed", variant=found.variant, failed=len(failures), requests=requests)
+    failed, requests = len(run.failures(found.variant)), run.requests(found.variant)
+    facts = {"variant": found.variant, "base": run.base, "failed": failed, "requests": requests}
+    text = words(f"recommend {found.advice}", relevant=100 * RELEVANT, **facts)
+    if failed and found.advice != "fails":
+        again = words("recommend failed", **facts)
         text = f"{text} {again}" if words.lang == "en" else text + again
     yield words("recommend", text=text)
     yield ""

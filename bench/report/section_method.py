@@ -52,17 +52,19 @@ def _sentences(run: Run, words: Words) -> Iterator[str]:
     config = run.config
     prompts = config.prompts
     fresh = words("prompts fresh") if prompts.fresh else ""
-    lengths = sorted({one.prompt_tokens or prompts.tokens for one in config.scenarios})
-    tokens = words.comma.join(map(str, lengths))
+    lengths = sorted({config.lengths(one)[0] for one in config.scenarios})
+    counted = "tokens own" if _are_counted(run) else "tokens roughly"
+    tokens = words(counted, n=words.comma.join(map(str, lengths)))
     yield words(f"prompts {prompts.kind}", tokens=tokens, file=prompts.file and prompts.file.name, fresh=fresh)
-    if counted := _counted(run):
-        asked = sorted({one.answer_tokens or config.answer_tokens for one in config.scenarios})
-        prompt, answer = counted
+    if told := _told(run):
+        asked = sorted({config.lengths(one)[1] for one in config.scenarios})
+        prompt, answer = told
         yield words(
             "prompts count", prompt=f"{prompt:.0f}", answer=f"{answer:.0f}", asked=words.comma.join(map(str, asked))
         )
     if config.repeats > 1:
-        yield words("repeats", repeats=config.repeats, warm_up=config.warm_up)
+        others = words("others" if prompts.fresh or prompts.kind != "file" else "no others")
+        yield words("repeats", repeats=config.repeats, warm_up=config.warm_up, others=others)
     if len(run.variants) > 1 and any(one.provider != "openai" for one in run.variants):
         yield words(f"loading {run.loading}")
     if any(one.requests_per_s for one in config.scenarios):
@@ -72,7 +74,12 @@ def _sentences(run: Run, words: Words) -> Iterator[str]:
         yield words("memory is")
 
 
-def _counted(run: Run) -> tuple[float, float] | None:
+def _are_counted(run: Run) -> bool:
+    """Whether a tokenizer was at hand when prompts were made."""
+    return bool(run.config.tokenizer) or any(one.provider in _IN_BF16 for one in run.variants)
+
+
+def _told(run: Run) -> tuple[float, float] | None:
     answers = [one for measured in run.measured for one in measured.window.answered if one.prompt_tokens]
     if not answers:
         return None
@@ -115,14 +122,11 @@ def _doubts_about(run: Run, facts: Facts, words: Words) -> Iterator[str]:
     if any(not one.prompt_tokens for one in answers):
         yield words("doubt pieces", variant=facts.name)
         return
-    asked = fmean(_asked(run, name) for name in run.scenarios() for _ in run.answers(facts.name, name))
+    scenarios = (run.config.scenario(name) for name in run.scenarios())
+    asked = fmean(run.config.lengths(one)[1] for one in scenarios for _ in run.answers(facts.name, one.name))
     answered = fmean(one.completion_tokens for one in answers)
     if answered < _SHORT * asked:
         yield words("doubt short", variant=facts.name, answer=answered, asked=asked)
-
-
-def _asked(run: Run, scenario: str) -> int:
-    return run.config.scenario(scenario).answer_tokens or run.config.answer_tokens
 
 
 def _left_out(run: Run, words: Words) -> Iterator[str]:

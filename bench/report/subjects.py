@@ -14,11 +14,13 @@ from bench.engines import Engine, Larkwise, LlamaServer, Pipeline, started
 from bench.environment import cores
 from bench.errors import EngineEnded, EngineNotReady, TargetError
 from bench.processes import Meter, NoServer, ProcessTree
-from bench.report.preparing import Ready
-from bench.targets import Message, OpenAIServer, Prompt, Target, bearer, open_client
+from bench.report.config import file_name
+from bench.report.preparing import ANY_MODEL, Ready
+from bench.targets import TIMEOUT_S, Message, OpenAIServer, Prompt, Target, bearer, open_client
 
 _PROBE = Prompt((Message("user", "Hello"),), 2)
-_ANY_MODEL = "?"
+PATIENT = {f"{what}_TIMEOUT_S": f"{TIMEOUT_S:.0f}" for what in ("QUEUE", "FIRST_TOKEN", "REQUEST")}
+"""As long as the client waits for any server: what is slow is to be seen, and not to be cut off."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,6 +46,8 @@ class Surroundings:
     threads: int | None
     slots: int
     """The most requests that come at once."""
+    longest: int
+    """The most tokens that a prompt and its answer have together."""
     environment: Mapping[str, str]
     api_key: str
 
@@ -60,7 +64,7 @@ async def opened(ready: Ready, around: Surroundings) -> AsyncIterator[Subject]:
         async with open_client() as client:
             yield await _remote(ready, client, around.api_key)
         return
-    log = around.logs / f"{_file_name(ready.name)}.log"
+    log = around.logs / f"{file_name(ready.name)}.log"
     async with started(_engine(ready, around), log=log, environment=around.environment) as running:
         yield Subject(ready.name, ready.facts.model, running.target, running.process)
 
@@ -70,16 +74,16 @@ def _engine(ready: Ready, around: Surroundings) -> Engine:
     if variant.provider == "hf-pipeline" and ready.folder:
         return Pipeline(ready.folder, threads)
     if ready.gguf and ready.binary:
-        return LlamaServer(ready.binary, ready.gguf, threads, around.slots)
-    data_dir = around.scratch / _file_name(ready.name)
-    settings = {name: str(value) for name, value in variant.settings.items()}
+        return LlamaServer(ready.binary, ready.gguf, threads, around.slots, around.longest)
+    data_dir = around.scratch / file_name(ready.name)
+    settings = {**PATIENT, **{name: str(value) for name, value in variant.settings.items()}}
     return Larkwise(ready.facts.model, variant.precision, data_dir, around.threads, settings)
 
 
 async def _remote(ready: Ready, client: httpx.AsyncClient, api_key: str) -> Subject:
     variant = ready.variant
     url = without_v1(variant.url or "")
-    model = ready.facts.model if ready.facts.model != _ANY_MODEL else await first_model(url, client, api_key)
+    model = ready.facts.model if ready.facts.model != ANY_MODEL else await first_model(url, client, api_key)
     try:
         process = ProcessTree(variant.pid) if variant.pid else None
     except EngineEnded as error:
@@ -129,7 +133,3 @@ def without_v1(url: str) -> str:
     """A server's address, whether or not it was given with /v1."""
     parts = urlsplit(url.rstrip("/"))
     return urlunsplit((parts.scheme, parts.netloc, parts.path.rstrip("/").removesuffix("/v1"), "", ""))
-
-
-def _file_name(name: str) -> str:
-    return "".join(letter if letter.isalnum() or letter in "-_." else "-" for letter in name)

@@ -61,24 +61,30 @@ TEXTS: Mapping[str, str] = {
     "load one": "one client, which waits for its answer before it asks again",
     "load open": "{rate:g} requests/s at random times (Poisson), whether earlier ones are answered or not",
     "requests": "requests",
-    "prompts generated": "Prompts: a question and text of the example handbook, cut to {tokens} tokens of the model's "
-    "own tokenizer, half of them Chinese; no two are alike.",
+    "prompts generated": "Prompts: a question and text of the example handbook, cut to {tokens}; half of them are "
+    "Chinese, and no two are alike.",
     "prompts rag": "Prompts: a system prompt, passages of the example handbook and a question, as retrieval makes "
-    "them, {tokens} tokens as the model reads them, half of them Chinese; they share no more than the system prompt.",
+    "them, {tokens} in the chat template; half of them are Chinese, and they share no more than the system prompt.",
+    "tokens own": "{n} tokens of the model's own tokenizer",
+    "tokens roughly": "about {n} tokens, which were guessed by the number of characters (`tokenizer` counts them)",
     "prompts file": "Prompts: those of {file}, in turn{fresh}.",
     "prompts fresh": ", with a number before each, so that no cache has read it before",
     "prompts count": "The servers counted {prompt} tokens of prompt and {answer} of answer on average; {asked} were "
     "asked for.",
     "repeats": "{repeats} repeats; variants take turns within each, in another order each time. Every variant gets the "
-    "same prompts; each repeat has others. Not counted, since they warm up before each measurement: {warm_up}.",
+    "same prompts; each repeat has {others}. Not counted, since they warm up before each measurement: {warm_up}.",
+    "others": "others",
+    "no others": "them once more, so that a cache may know them",
     "repeats one": "One repeat: there is nothing to tell a difference between variants from one between two minutes.",
     "loading together": "All variants were in memory at the same time; one that is not asked uses no CPU.",
     "loading apart": "Each variant had the machine to itself.",
     "open loop": "Requests of open loads are counted from the time when they were due, not from when they could be "
     "sent: a stall is seen by all who come meanwhile (no coordinated omission).",
-    "statistics": "Middle values are medians: of all requests of all repeats for times and speeds, of the repeats for "
-    "the rest; in brackets the least and the greatest of the repeats. Changes have 95 % intervals: the wider of a "
-    "bootstrap over repeats and the requests in them, in pairs of the same prompt, and Student's of the logarithms of "
+    "statistics": "Middle values of times and speeds are medians of all requests of all repeats, those of the rest "
+    "geometric means of the repeats; in brackets are the least and the greatest of the repeats. Changes have 95 % "
+    "intervals: the wider of a "
+    "bootstrap over repeats and the requests in them, in pairs of the same prompt that both answered, and Student's "
+    "of the logarithms of "
     "the repeats' ratios; where a repeat has one figure, the latter. Where the interval holds “no change” there is no "
     "significant difference.",
     "memory is": "Memory is the resident memory of the server's processes after each measurement: the whole service, "
@@ -143,8 +149,9 @@ TEXTS: Mapping[str, str] = {
     "dataset of them.",
     "no accuracy": "Accuracy was not measured.",
     "scored": "Multiple choice: the letter that the model finds most probable after the question. Handbook: the "
-    "answer holds an expected string, or an unanswerable question is refused. Shares have Wilson's interval, "
-    "differences Tango's for pairs; p is McNemar's, exact.",
+    "answer holds an expected string, or an unanswerable question is refused; no answer is not right. Shares have "
+    "Wilson's interval, "
+    "differences Tango's for pairs; p is McNemar's, exact, and a difference is significant where it is below .05.",
     "gaps": "between two pieces",
     "picture latency": "Distribution of latencies",
     "picture throughput": "Throughput",
@@ -153,6 +160,8 @@ TEXTS: Mapping[str, str] = {
     "axis share": "share of requests",
     "axis rps": "requests/s",
     "axis tokens": "tokens/s, all answers together",
+    "plot key": "In the pictures: {list}.",
+    "plot name": "{short} is {name}",
     "plot ttft": "time to first token",
     "plot latency": "time to whole answer",
     "plot points": "points: P50, P95, P99",
@@ -187,7 +196,10 @@ TEXTS: Mapping[str, str] = {
     "recommend keep": "keep {base}: {variant} is better in nothing.",
     "recommend no reason": "these figures give no reason for either: no difference is significant and greater than "
     "{relevant:.0f} %.",
-    "recommend undecided": "none: with one repeat no difference is sure. Run it with `repeats: 3`.",
+    "recommend undecided": "none: of one repeat no difference is sure; take three (`repeats: 3`).",
+    "recommend fails": "do not take {variant} as it is: {failed} of its {requests} requests failed, and times of the "
+    "others say nothing for it.",
+    "recommend not measured": "none: this run has nothing of {variant} that could be compared with {base}.",
     "recommend failed": "Before that, find out why {failed} of {requests} requests to {variant} failed.",
     "recommend partial": "The run is partial: what follows may change.",
     "alone": "There is one variant: nothing is compared.",

@@ -61,22 +61,27 @@ TEXTS: Mapping[str, str] = {
     "load one": "1 个客户端，等到回答后再发下一个请求",
     "load open": "每秒 {rate:g} 个请求，随机到达（泊松过程），不等之前的请求完成",
     "requests": "请求数",
-    "prompts generated": "提示词：示例手册中的一个问题和一段文字，按模型自己的分词器截到 {tokens} 个 token，"
-    "中英文各半，互不相同。",
-    "prompts rag": "提示词：与检索时相同，由系统提示、示例手册的段落和问题组成，模型读到 {tokens} 个 token，"
+    "prompts generated": "提示词：示例手册中的一个问题和一段文字，截到 {tokens}，中英文各半，互不相同。",
+    "prompts rag": "提示词：与检索时相同，由系统提示、示例手册的段落和问题组成，连同对话格式共 {tokens}，"
     "中英文各半，除系统提示外没有相同的开头。",
+    "tokens own": "{n} 个 token（模型自己的分词器）",
+    "tokens roughly": "约 {n} 个 token（按字数估计；用 `tokenizer` 可准确计数）",
     "prompts file": "提示词：依次取自 {file}{fresh}。",
     "prompts fresh": "，每条前加一个编号，避免命中缓存",
     "prompts count": "服务端统计：提示词平均 {prompt} 个 token，回答平均 {answer} 个，要求 {asked} 个。",
-    "repeats": "重复 {repeats} 次；每次各配置轮流测试，顺序不同。各配置的提示词相同，每次重复的提示词不同。"
+    "repeats": "重复 {repeats} 次；每次各配置轮流测试，顺序不同。各配置的提示词相同，每次重复的提示词{others}。"
     "每次测量前先发 {warm_up} 个预热请求，不计入结果。",
+    "others": "不同",
+    "no others": "也相同，可能命中缓存",
     "repeats one": "只测了一次：无法区分配置之间的差异与机器前后两分钟之间的差异。",
     "loading together": "所有配置同时在内存中；未被请求的配置不占用 CPU。",
     "loading apart": "各配置单独占用机器。",
     "open loop": "开环负载的时间从请求应当发出的时刻算起，而不是从能够发出时算起："
     "服务停顿期间到达的请求都会计入停顿（没有协同遗漏）。",
-    "statistics": "中间值为中位数：时间和速度取全部重复的全部请求，其余取各次重复；括号内是各次重复的最小值与最大值。"
-    "变化附 95 % 区间：一是对重复及其中的请求做自助法（按相同提示词配对），二是各次比值对数的 t 区间，取较宽者；"
+    "statistics": "时间和速度的中间值为全部重复全部请求的中位数，其余为各次重复的几何平均；"
+    "括号内是各次重复的最小值与最大值。"
+    "变化附 95 % 区间：一是对重复及其中的请求做自助法（按双方都已回答的相同提示词配对），"
+    "二是各次比值对数的 t 区间，取较宽者；"
     "每次重复只有一个数的指标只用后者。"
     "区间包含“无变化”时，即为无显著差异。",
     "memory is": "内存是每次测量后服务进程的常驻内存：整个服务，包括映射的文件。",
@@ -137,8 +142,9 @@ TEXTS: Mapping[str, str] = {
     "weights of": "同 {of}：权重相同",
     "no choices": "未测选择题集（MMLU、C-Eval、CMMLU）：配置中没有给出其文件夹或数据集。",
     "no accuracy": "未测精度。",
-    "scored": "选择题：取模型认为在题目之后最可能出现的选项字母。手册：回答包含预期字符串，或正确拒答无法回答的问题。"
-    "正确率用 Wilson 区间，差值用配对的 Tango 区间；p 为精确 McNemar 检验。",
+    "scored": "选择题：取模型认为在题目之后最可能出现的选项字母。手册：回答包含预期字符串，或正确拒答无法回答的问题；"
+    "没有回答不算正确。"
+    "正确率用 Wilson 区间，差值用配对的 Tango 区间；p 为精确 McNemar 检验，小于 .05 为显著。",
     "gaps": "两个片段之间",
     "picture latency": "延迟分布",
     "picture throughput": "吞吐量",
@@ -147,6 +153,8 @@ TEXTS: Mapping[str, str] = {
     "axis share": "请求占比",
     "axis rps": "请求/秒",
     "axis tokens": "token/秒（全部回答合计）",
+    "plot key": "图中{list}。",
+    "plot name": "{short}是 {name}",
     "plot ttft": "首个 token 的时间",
     "plot latency": "完整回答的时间",
     "plot points": "圆点：P50、P95、P99",
@@ -179,7 +187,9 @@ TEXTS: Mapping[str, str] = {
     "recommend mixed": "取决于看重什么：{variant} 有的指标更好，有的更差。",
     "recommend keep": "保留 {base}：{variant} 没有更好的指标。",
     "recommend no reason": "这些数据不足以支持任何一方：没有显著且大于 {relevant:.0f} % 的差异。",
-    "recommend undecided": "暂无：只测一次，任何差异都不能确定。请用 `repeats: 3` 重测。",
+    "recommend undecided": "暂无：只测一次，任何差异都不能确定，请测三次（`repeats: 3`）。",
+    "recommend fails": "不要直接采用 {variant}：{requests} 个请求中有 {failed} 个失败，其余请求的时间不能说明问题。",
+    "recommend not measured": "暂无：本次测试没有可与 {base} 比较的 {variant} 数据。",
     "recommend failed": "在此之前，请先查明 {variant} 的 {requests} 个请求中为何有 {failed} 个失败。",
     "recommend partial": "本次测试不完整，以下结论可能改变。",
     "alone": "只有一种配置，没有比较。",

@@ -116,4 +116,4 @@ def test_what_only_one_of_them_has_is_not_compared() -> None:
 def test_times_between_tokens_count_tokens_and_not_pieces() -> None:
     pieces = Answered("0", 0.0, 0.1, (0.2, 0.2), 0.5, 7, 9, 0.0, 0.0)  # three pieces of nine tokens
 
-    assert SPEED.value(pieces) == pytest.approx(8 / 0.4)
+    assert SPEED.value(pieces) == pytest.approx(6 / 0.4)

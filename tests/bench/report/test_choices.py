@@ -90,8 +90,28 @@ def test_files_in_other_encodings_and_in_archives_are_read_without_unpacking(tmp
         entry.size = len(data)
         tar.addfile(entry, io.BytesIO(data))
 
-    assert {one.id for one in read(tmp_path)} == {"agronomy/2", "agronomy/3", "law/2", "geography/1", "geography/2"}
+    assert {one.id for one in read(tmp_path)} == {
+        "gbk/agronomy/2", "gbk/agronomy/3", "../evil/law/2", "data/geography/1", "data/geography/2",
+    }  # fmt: skip
     assert not (tmp_path.parent / "evil").exists()
+
+
+def test_two_sets_may_have_a_subject_of_the_same_name(tmp_path: Path) -> None:
+    laid(tmp_path / "mmlu", {"test/law_test.csv": "Which?,a,b,c,d,A\n", "dev/law_dev.csv": "What?,a,b,c,d,B\n"})
+    laid(tmp_path / "cmmlu", {"test/law.csv": "哪个？,甲,乙,丙,丁,C\n", "dev/law.csv": "什么？,甲,乙,丙,丁,D\n"})
+
+    assert {one.id: one.shots[0].question for one in read(tmp_path)} == {
+        "mmlu/law/1": "What?",
+        "cmmlu/law/1": "什么？",
+    }
+
+
+def test_what_macos_puts_beside_files_is_no_set(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as packed:
+        packed.writestr("test/a.csv", "What?,a,b,c,d,B\n")
+        packed.writestr("__MACOSX/test/._a.csv", b"\x00\x05\x16\x07\xb0")
+
+    assert [one.id for one in read(tmp_path)] == ["a/1"]
 
 
 def test_a_folder_of_files_that_say_no_split_is_asked_whole(tmp_path: Path) -> None:
@@ -127,6 +147,30 @@ def test_what_is_no_set_is_told(tmp_path: Path, files: dict[str, str], sentence:
 
 def test_a_broken_archive_is_told(tmp_path: Path) -> None:
     (tmp_path / "set.zip").write_bytes(b"PK nothing")
+    with pytest.raises(InvalidDataset, match=r"set.zip cannot be read"):
+        csv_files(tmp_path)
+
+
+def test_an_archive_that_is_cut_off_or_changed_is_told(tmp_path: Path) -> None:
+    data = "".join(f"What is {n}?,a,b,c,d,B\n" for n in range(500)).encode()
+    with tarfile.open(tmp_path / "set.tar.gz", "w:gz") as tar:
+        entry = tarfile.TarInfo("test/a.csv")
+        entry.size = len(data)
+        tar.addfile(entry, io.BytesIO(data))
+    whole = (tmp_path / "set.tar.gz").read_bytes()
+    for damaged in (whole[:-200], whole[:-6] + bytes([whole[-6] ^ 1]) + whole[-5:]):  # its end, its checksum
+        (tmp_path / "set.tar.gz").write_bytes(damaged)
+        with pytest.raises(InvalidDataset, match=r"set.tar.gz cannot be read"):
+            csv_files(tmp_path)
+
+
+def test_an_archive_with_a_password_is_told(tmp_path: Path) -> None:
+    with zipfile.ZipFile(tmp_path / "set.zip", "w") as packed:
+        packed.writestr("test/a.csv", "What?,a,b,c,d,B\n")
+    data = bytearray((tmp_path / "set.zip").read_bytes())
+    for at in (data.find(b"PK\x03\x04") + 6, data.find(b"PK\x01\x02") + 8):
+        data[at] |= 1  # says that it is encrypted
+    (tmp_path / "set.zip").write_bytes(data)
     with pytest.raises(InvalidDataset, match=r"set.zip cannot be read"):
         csv_files(tmp_path)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,9 +15,9 @@ from bench.errors import EngineNotReady, InvalidDataset, NotScored
 from bench.report.config import Config
 from bench.report.config_file import config_of
 from bench.report.examining import Examination
-from bench.report.judging import ask_handbook, score_choices, settings_of
+from bench.report.judging import ask_handbook, read_answers, score_choices, settings_of
 from bench.report.preparing import Prepared, prepare
-from bench.report.records import LeftOut, Run
+from bench.report.records import LeftOut, Question, Run
 from bench.report.subjects import Surroundings
 from models.weights import no_progress
 from tests.bench.report.made import answered, judgement, measured, run_of
@@ -54,7 +55,7 @@ def prepared_for(config: Config, *, on_gpu: bool = False) -> Prepared:
 
 
 def surroundings(folder: Path) -> Surroundings:
-    return Surroundings(folder, folder / "logs", 1, 8, {}, "")
+    return Surroundings(folder, folder / "logs", 1, 8, 100, {}, "")
 
 
 async def at_once(work: Coroutine[Any, Any, Any]) -> Any:
@@ -91,11 +92,52 @@ async def test_what_was_answered_is_not_asked_again(config: Config, tmp_path: Pa
     assert run.judged == begun.judged
 
 
+class Enough(Exception):
+    """The person has had enough."""
+
+
+async def test_of_a_set_that_was_stopped_only_what_is_missing_is_asked(config: Config, tmp_path: Path) -> None:
+    examination = Examination(prepared_for(config), config, surroundings(tmp_path), print)
+    run = nothing_judged(config)
+
+    async def two(work: Coroutine[Any, Any, Any]) -> Any:
+        if run.judged and len(run.judged[0].questions) == 2:
+            work.close()
+            raise Enough
+        return await work
+
+    with suppress(Enough):
+        async for change in examination.of(run, two):
+            run = change
+    (partial,) = run.judged
+    assert (len(partial.questions), partial.whole) == (2, False)
+
+    said: list[str] = []
+    *_, whole = [
+        one
+        async for one in Examination(examination._prepared, config, surroundings(tmp_path), said.append).of(
+            run, at_once
+        )
+    ]
+    (judged,) = whole.judged
+    assert (judged.questions[:2], len(judged.questions), judged.whole) == (partial.questions, 3, True)
+    assert "geography: bf16, 1 of 1" in said
+
+
+def test_answers_are_read_while_they_are_written(tmp_path: Path) -> None:
+    line = '{"id": "q1", "answerable": true, "contains": true, "refused": false}'
+    (tmp_path / "answers.jsonl").write_text(f'{{"kind": "answers"}}\n{line}\n{line[:20]}')
+
+    assert read_answers(tmp_path / "answers.jsonl") == (Question("q1", right=True),)
+    assert read_answers(tmp_path / "none.jsonl") == ()
+
+
 async def test_a_model_that_cannot_be_loaded_is_told(tmp_path: Path) -> None:
     with pytest.raises(NotScored, match="has ended"):
-        await score_choices(
+        async for _ in score_choices(
             tmp_path, [], threads=1, environment={}, log=tmp_path / "log", progress=lambda done, of: None
-        )
+        ):
+            pass
 
 
 async def test_a_handbook_that_nobody_can_answer_is_told(tmp_path: Path) -> None:
@@ -104,6 +146,7 @@ async def test_a_handbook_that_nobody_can_answer_is_told(tmp_path: Path) -> None
         await ask_handbook(
             {"LLM_MODEL": "no-such-model", "OFFLINE": "true"},
             limit=1,
+            file=tmp_path / "answers.jsonl",
             data_dir=tmp_path / "data",
             log=tmp_path / "log",
             environment={},

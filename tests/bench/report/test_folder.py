@@ -101,6 +101,12 @@ def test_odd_runs_have_a_folder_as_well(tmp_path: Path, run: Run) -> None:
     assert write_folder(run, tmp_path, Words("zh")).exists()
 
 
+def test_a_name_may_hold_what_is_a_formula_elsewhere(tmp_path: Path) -> None:
+    write_folder(run_of(*noisy("a $b_$ c", "$x$", first=1, gap=0.1)), tmp_path, Words("en"))
+
+    assert (tmp_path / "throughput.png").exists()
+
+
 def test_a_run_comes_back_as_it_was_saved(tmp_path: Path) -> None:
     run = run_of(measured("a", "x", [answered("0"), failed("1")]), measured("b", "x", [answered("0")], whole=False))
     save(run, tmp_path)

@@ -132,7 +132,7 @@ def test_a_server_that_is_not_there_is_told(tmp_path: Path, unused_tcp_port: int
         (["--url", "ftp://x"], "needs a `url` that begins with http://"),
         (["--url", "http://a:b@x"], "`url` must hold no secret"),
         (["--url", "http://x", "--clients", "50"], "50 clients cannot be busy with 20 requests"),
-        (["--url", "http://x", "--rate", "0"], "requests_per_s: input should be greater than 0"),
+        (["--url", "http://x", "--rate", "0"], "requests_per_s: input should be greater than or equal to 0.0001"),
         (["--url", "a=http://x", "--url", "a=http://y"], "two variants are called 'a'"),
         (["--url", "http://x", "--pid", "b=1"], "--pid names b"),
         (["--url", "http://x", "--prompts", "missing.txt"], "missing.txt does not exist"),
@@ -222,8 +222,10 @@ def test_a_run_that_is_stopped_before_anything_was_measured_says_so(tmp_path: Pa
 def test_a_folder_that_holds_a_complete_run_is_left_alone(tmp_path: Path) -> None:
     with fake_openai() as server:
         assert bench("http", "--url", server.url, *SMALL, "--out", tmp_path).exit_code == 0
-        again = bench("http", "--url", server.url, *SMALL, "--out", tmp_path)
+        (tmp_path / "report.md").write_text("what somebody has written into it")
+        again = bench("http", "--url", server.url, *SMALL, "--lang", "zh", "--out", tmp_path)
 
+    assert (tmp_path / "report.md").read_text() == "what somebody has written into it"
     assert again.exit_code == 2
     assert "holds a complete run: give another --out" in " ".join(again.output.split())
 
@@ -262,6 +264,40 @@ def test_a_run_that_is_stopped_keeps_what_was_measured_and_goes_on(
         (1, 6, True),
         (2, 6, True),
     ]
+
+
+def test_a_folder_that_cannot_be_one_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    with fake_openai() as server:
+        done = bench("http", "--url", server.url, *SMALL, "--out", tmp_path / "file")
+        assert bench("http", "--url", server.url, *SMALL, "--out", tmp_path / "run").exit_code == 0
+    rendered = bench("render", tmp_path / "run", "--out", tmp_path / "file")
+
+    assert [done.exit_code, rendered.exit_code] == [2, 2]
+    assert "cannot be made (File exists): give another --out" in " ".join(done.output.split())
+
+
+def test_a_server_with_a_long_address_needs_no_name(tmp_path: Path) -> None:
+    with fake_openai() as server:
+        done = bench("http", "--url", f"{server.url}/{'path/' * 20}..", *SMALL, "--out", tmp_path)
+
+    assert "starting 127.0.0.1:" in done.output
+    assert "does not say what models it has" in " ".join(done.output.split())
+
+
+def test_a_run_does_not_go_on_with_another_model(tmp_path: Path) -> None:
+    with fake_openai() as server:
+        arguments = ("http", "--url", f"a={server.url}", *SMALL, "--out", tmp_path)
+        assert bench(*arguments).exit_code == 0
+        values = json.loads((tmp_path / "results.json").read_text())
+        values["complete"] = False
+        values["measured"] = values["measured"][:1]
+        values["variants"][0]["model"] = "what was served then"
+        (tmp_path / "results.json").write_text(json.dumps(values))
+        other = bench(*arguments)
+
+    assert other.exit_code == 2
+    assert "a is what was served then, and now it is fake-model: give another --out" in " ".join(other.output.split())
 
 
 def test_a_folder_of_another_run_is_not_gone_on_with(tmp_path: Path) -> None:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
-from bench.report.markdown import report, title
+from bench.report.changes import changes
+from bench.report.markdown import Pictures, report, title
 from bench.report.records import LeftOut, Run
 from bench.report.words import Lang, Words
 from tests.bench.report.made import BOUNDS, answered, failed, judgement, measured, noisy, run_of, usual
 
-NO_PICTURES: dict[str, Path | None] = {"latency": None, "throughput": None}
+NO_PICTURES = Pictures()
 
 
 def english(run: Run) -> str:
@@ -82,7 +83,7 @@ def test_one_repeat_is_told_and_nothing_recommended() -> None:
     assert "One repeat: there is nothing to tell" in text
     assert "tok/s (+9" in row(text.split("### 3.1")[1], "int8")[1]
     assert "↓" not in text.split("## 4")[1]
-    assert "with one repeat no difference is sure" in text
+    assert "of one repeat no difference is sure" in text
 
 
 def test_a_stopped_run_says_so_at_once_and_in_its_conclusion() -> None:
@@ -195,10 +196,11 @@ def test_it_says_how_to_do_it_again() -> None:
 
 
 def test_pictures_are_named_where_there_are_any() -> None:
-    pictures = {"latency": Path("/x/latency_distribution.png"), "throughput": None}
+    pictures = Pictures(latency=Path("/x/latency_distribution.png"), names={"variant 1": "a long name"})
     text = report(usual(), Words("en"), pictures)
 
     assert "![Distribution of latencies](latency_distribution.png)" in text
+    assert "In the pictures: variant 1 is a long name." in text
     assert "No pictures: matplotlib is not installed" in text
 
 
@@ -213,3 +215,37 @@ def test_names_cannot_break_a_table() -> None:
     run = usual(left_out=(LeftOut("a", "MMLU", "failed", "one\nline | another"),))
 
     assert "one\nline" not in english(run).split("## 3")[1]
+
+
+def test_what_is_shown_changes_by_what_is_said() -> None:
+    """A change that does not follow from the two figures beside it would not be believed."""
+    run = run_of(
+        *(
+            measured(name, "x", [answered("0", tokens=10)], repeat=repeat, wall=wall)
+            for name, walls in (("bf16", (1.0, 2.0, 9.0)), ("int8", (0.5, 1.5, 2.0)))
+            for repeat, wall in enumerate(walls, start=1)
+        )
+    )
+    found = {one.measure.key: one for one in changes(run, "int8", "x")}
+
+    for key in ("tokens", "rps"):
+        assert found[key].after.median / found[key].before.median == pytest.approx(found[key].ratio.value)
+
+
+def test_prompts_that_were_counted_roughly_are_not_said_to_be_exact() -> None:
+    facts = replace(usual().variants[0], provider="openai")
+    guessed = english(replace(run_of(*noisy("bf16", "x", first=1, gap=0.1)), variants=(facts,)))
+
+    assert "cut to about 50 tokens, which were guessed" in guessed
+    assert "cut to 50 tokens of the model's own tokenizer" in english(usual())
+
+
+def test_prompts_that_come_again_are_said_to_come_again(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("one\ntwo\n")
+    same = run_of(
+        *noisy("a", "x", first=1, gap=0.1),
+        prompts={"kind": "file", "file": str(tmp_path / "mine.txt"), "fresh": False},
+    )
+
+    assert "each repeat has them once more" in english(same)
+    assert "each repeat has others" in english(usual())

@@ -7,10 +7,13 @@ from dataclasses import replace
 
 import pytest
 
+from bench.outcomes import Outcome
 from bench.report.accuracy import quality, quality_changes
 from bench.report.recommendation import Advice, weigh
 from bench.report.records import Judged, LeftOut, Measured, Run
-from tests.bench.report.made import judgement, noisy, run_of, usual
+from bench.report.section_conclusion import conclusion
+from bench.report.words import Words
+from tests.bench.report.made import failed, judgement, noisy, run_of, usual
 
 
 def found(*, first: float = 0.4, gap: float = 0.15, resident: float = 4.0, repeats: int = 3) -> list[Measured]:
@@ -42,6 +45,44 @@ LOST = [judgement("bf16", 300, 400), judgement("int8", 260, 400)]
 )
 def test_advice(measurements: Sequence[Measured], judged: Sequence[Judged], advice: Advice) -> None:
     assert weigh(run_of(*measurements, judged=judged), "int8").advice == advice
+
+
+def failing(variant: str, share: float) -> list[Measured]:
+    """Its first requests fail."""
+    return [
+        replace(one, window=replace(one.window, outcomes=with_failures(one.window.outcomes, share)))
+        for one in noisy(variant, "x", first=0.2, gap=0.07, resident=2, noise=0.01)
+    ]
+
+
+def with_failures(outcomes: Sequence[Outcome], share: float) -> tuple[Outcome, ...]:
+    count = round(share * len(outcomes))
+    return (*(failed(one.label) for one in outcomes[:count]), *outcomes[count:])
+
+
+@pytest.mark.parametrize("share", [0.5, 1.0])
+def test_a_variant_whose_requests_fail_is_not_to_be_taken_however_fast_the_others_are(share: float) -> None:
+    run = run_of(*noisy("bf16", "x", first=0.4, gap=0.15, noise=0.01), *failing("int8", share), judged=ENOUGH)
+
+    assert weigh(run, "int8").advice == "fails"
+    assert "do not take int8 as it is: " in "\n".join(conclusion(run, Words("en")))
+
+
+def test_a_variant_that_fails_no_more_than_it_may_is_weighed() -> None:
+    both = [*failing("bf16", 0.5), *noisy("int8", "x", first=0.1, gap=0.03, resident=1, noise=0.01)]
+    may = run_of(*noisy("bf16", "x", first=0.4, gap=0.15), *failing("int8", 0.05), judged=ENOUGH, allowed_errors=0.1)
+
+    assert weigh(run_of(*both, judged=ENOUGH), "int8").advice == "take"
+    assert weigh(may, "int8").advice == "take"
+
+
+def test_of_what_was_not_measured_nothing_is_said() -> None:
+    """The run was stopped before the second variant had its turn."""
+    one = run_of(*noisy("bf16", "x", first=0.4, gap=0.15), variants=[{"name": "bf16"}, {"name": "int8"}])
+    run = replace(one, variants=(*one.variants, replace(one.variants[0], name="int8")), complete=False)
+
+    assert weigh(run, "int8").advice == "not measured"
+    assert "nothing of int8 that could be compared with bf16" in "\n".join(conclusion(run, Words("en")))
 
 
 def test_a_sure_change_of_less_than_two_percent_is_not_weighed() -> None:

@@ -11,7 +11,7 @@ from typer.testing import CliRunner
 
 from bench.cli import commands
 from bench.errors import InvalidRun
-from bench.report.records import Run, save
+from bench.report.records import LeftOut, Run, save
 from bench.report.runs_compared import compared
 from tests.bench.report.made import MACHINE, answered, failed, judgement, measured, noisy, run_of, usual
 
@@ -53,6 +53,19 @@ def test_lost_answers_are_a_regression() -> None:
     assert (found.answers[0].lost, found.answers[0].won) == (40, 0)
     assert found.regressions(max_percent=5, max_points=0) == ["int8, handbook: 10.0 points of right answers are lost"]
     assert found.regressions(max_percent=5, max_points=15) == []
+
+
+def test_a_twin_may_have_answered_for_both() -> None:
+    """The later run has another variant with the same weights, which was asked instead."""
+    before = usual(judged=(judgement("int8", 300, 400),))
+    after = usual(
+        judged=(judgement("int8 large", 299, 400),),
+        left_out=(LeftOut("int8", "handbook", "same weights", "int8 large"),),
+    )
+    found = compared(before, after)
+
+    assert found.missing == ()
+    assert found.answers[0].lost == 1
 
 
 def test_more_failures_are_a_regression_and_so_is_what_is_missing() -> None:

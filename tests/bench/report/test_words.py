@@ -7,6 +7,7 @@ import string
 import pytest
 
 from bench.report.lettering import lettering
+from bench.report.plots import Names, short_names
 from bench.report.words import TEXTS, Lang, Words
 
 
@@ -31,12 +32,21 @@ def test_every_character_can_be_drawn_without_a_font_of_the_machine(lang: Lang) 
 
     assert own == ("DejaVu Sans", "Larkwise Sans SC")
     texts = "".join(TEXTS[lang].values()) + "配置模型一二三四五六七八九十"
-    assert [letter for letter in set(texts) if letters.shown(letter, "") == ""] == []
+    assert [letter for letter in set(texts) if not letters.can_draw(letter)] == []
 
 
 def test_a_name_that_cannot_be_drawn_is_replaced() -> None:
-    assert lettering().shown("量化 int8", "2") == "量化 int8"
-    assert lettering().shown("\U00020000", "2") == "2"  # a character that only the largest fonts have
+    names = short_names(["量化 int8", "\U00020000"], "配置", lettering())  # that one is in the largest fonts only
+
+    assert names == {"量化 int8": "量化 int8", "\U00020000": "配置 2"}
+
+
+def test_names_that_are_alike_at_both_ends_are_numbered_and_explained() -> None:
+    long = [f"larkwise-int8-per-channel-variant-no{number}x-{'y' * 14}" for number in range(3)]
+    names = Names(short_names([*long, "Qwen2.5-Coder-1.5-Instruct int8"], "variant", lettering()), {})
+
+    assert list(names.variants.values()) == ["variant 1", "variant 2", "variant 3", "Qwen2.5-Coder…-Instruct int8"]
+    assert names.key()["variant 2"] == long[1]
 
 
 def test_measures_have_names() -> None:
