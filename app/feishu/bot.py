@@ -205,8 +205,9 @@ class Bot:
             logger.warning("item %d: a bundle of messages cannot be read: %s", item.id, error)
             await self.deliverer.text(item, say("forward_unread", await self._language(item, "")))
             return "a bundle that cannot be read"
-        texts = [one.text for child in children if (one := said(child.msg_type, child.content)) and one.text]
-        return await self._question(item, "\n".join(texts)[:MAX_QUESTION], numbers)
+        read = [said(one.msg_type, one.content, one.mentions, me=self.me) for one in children]
+        text = "\n".join(one.text for one in read if one and one.text)
+        return await self._question(item, text[:MAX_QUESTION], numbers)
 
     async def _stop(self, item: Item) -> str:
         message = events.message_from(item.event)
