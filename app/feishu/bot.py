@@ -157,7 +157,9 @@ class Bot:
     async def _said(self, item: Item, message: MessageReceived, numbers: Numbers) -> str:
         words = said(message.msg_type, message.content, message.mentions, me=self.me) or Said()
         if command := command_of(words.text):
-            language = await self._language(item, "")
+            # a Chinese argument is a word of the person's; a Latin one is the name of a collection in any language
+            own_words = command.argument if language_of(command.argument) == "zh" else ""
+            language = await self._language(item, own_words)
             await self.deliverer.text(item, await self.commands.carry_out(command, item, language))
             return f"/{command.name}"
         text = words.text
@@ -235,7 +237,7 @@ class Bot:
         return "it may have been answered before"
 
     async def _language(self, item: Item, text: str) -> Language:
-        """The asker's: of what is said now, else of what was said before in this chat."""
+        """The asker's: of what is said now, else of what was asked before in this chat."""
         if text.strip():
             return language_of(text)
-        return await self.conversations.language(item.chat_id) or self.usual
+        return await self.conversations.language(item) or self.usual

@@ -9,18 +9,32 @@ import pytest
 
 from tests.app.feishu.chats import shown
 from tests.app.feishu.one_life import Life, opened, url_in
-from tests.app.feishu.platform import Platform
+from tests.app.feishu.platform import Chat, Platform, SentMessage, User
 from tests.app.feishu.test_delivery import Desk
 
 
+class Chats(Desk):
+    """With other people than Li in them."""
+
+    async def says(self, text: str, chat: Chat, user: User) -> SentMessage:
+        """In a group, to the bot."""
+        message = self.platform.says(user, chat, f"@larkwise {text}", mentions=[self.platform.bot])
+        await self.living.reception.receive(self.platform.event_of(message))
+        return message
+
+    def said_to(self, message: SentMessage) -> str:
+        [reply] = [one for one in self.platform.sent(message.chat_id) if one.parent_id == message.message_id]
+        return shown(reply)
+
+
 @pytest.fixture
-async def desk(platform: Platform, tmp_path: Path) -> AsyncIterator[Desk]:
+async def desk(platform: Platform, tmp_path: Path) -> AsyncIterator[Chats]:
     life = Life(url_in(tmp_path), platform.credentials, platform.bot_open_id)
     async for living in opened(life, now=platform.clock.now):
-        yield Desk(platform, living)
+        yield Chats(platform, living)
 
 
-async def test_people_who_are_named_in_a_forwarded_message_keep_their_names(desk: Desk) -> None:
+async def test_people_who_are_named_in_a_forwarded_message_keep_their_names(desk: Chats) -> None:
     wang = desk.platform.user("Wang")
     group = desk.platform.group([desk.li, wang])
     told = desk.platform.says(desk.li, group, "@larkwise what did @Wang write?", mentions=[desk.platform.bot, wang])
@@ -28,3 +42,33 @@ async def test_people_who_are_named_in_a_forwarded_message_keep_their_names(desk
     await desk.living.reception.receive(desk.platform.event_of(bundle))
     await desk.work()
     assert "You asked: what did @Wang write?" in shown(desk.replies()[0])
+
+
+async def test_in_a_group_a_command_is_answered_in_the_language_of_whoever_gives_it(desk: Chats) -> None:
+    bob = desk.platform.user("Bob")
+    group = desk.platform.group([desk.li, bob])
+    await desk.says("退款期限是多久？", group, desk.li)
+    await desk.says("How long is the warranty?", group, bob)
+    of_li = await desk.says("/help", group, desk.li)
+    of_bob = await desk.says("/help", group, bob)
+    await desk.work()
+    assert "直接提问即可" in desk.said_to(of_li)
+    assert "Just ask" in desk.said_to(of_bob)
+
+
+async def test_who_has_asked_nothing_is_answered_in_the_language_of_the_chat(desk: Chats) -> None:
+    bob = desk.platform.user("Bob")
+    group = desk.platform.group([desk.li, bob])
+    await desk.says("退款期限是多久？", group, desk.li)
+    message = await desk.says("/help", group, bob)
+    await desk.work()
+    assert "直接提问即可" in desk.said_to(message)
+
+
+async def test_a_chinese_word_after_a_command_says_the_language_and_a_latin_name_does_not(desk: Chats) -> None:
+    chinese = await desk.asked("/kb 手册")
+    await desk.asked("退款期限是多久？")
+    latin = await desk.asked("/kb handbook")
+    await desk.work()
+    assert "没有名为“手册”的知识库" in desk.said_to(chinese)
+    assert "没有名为“handbook”的知识库" in desk.said_to(latin)
