@@ -68,7 +68,7 @@ def _parsed(content: str) -> dict[str, Any]:
 
 
 def _named(text: str, mentions: Sequence[Mention], me: str) -> str:
-    names = {one.key: "" if one.open_id == me else f"@{one.name}" for one in mentions}
+    names = {one.key: "" if one.open_id == me else f"@{one.name}" for one in mentions if one.key}
     # the longest first: @_user_1 is the beginning of @_user_10
     for key in sorted(names, key=len, reverse=True):
         text = text.replace(key, names[key])
