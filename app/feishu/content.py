@@ -62,7 +62,7 @@ def mentions_of(me: str, mentions: Iterable[Mention]) -> bool:
 def _parsed(content: str) -> dict[str, Any]:
     try:
         given = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):  # brackets can be nested deeper than Python likes
         return {}
     return given if isinstance(given, dict) else {}
 
