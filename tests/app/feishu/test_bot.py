@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
 
+from app.feishu.asking import RECALLED
+from app.feishu.bot import MAX_ATTEMPTS
 from tests.app.feishu.chats import shown
 from tests.app.feishu.one_life import Life, opened, url_in
-from tests.app.feishu.platform import Chat, Platform, SentMessage, User
+from tests.app.feishu.platform import Chat, Platform, SentMessage, Trouble, User
 from tests.app.feishu.test_delivery import Desk
+
+DAY_S = 86_400.0
 
 
 class Chats(Desk):
@@ -72,3 +77,29 @@ async def test_a_chinese_word_after_a_command_says_the_language_and_a_latin_name
     await desk.work()
     assert "没有名为“手册”的知识库" in desk.said_to(chinese)
     assert "没有名为“handbook”的知识库" in desk.said_to(latin)
+
+
+# cards that cannot be changed
+
+
+async def test_a_question_that_is_taken_back_under_an_old_card_holds_nothing_up(desk: Chats) -> None:
+    message = await desk.asked()
+    await desk.work()
+    await desk.living.inbox.change(await desk.item_of(message), state="waiting", outcome=RECALLED)
+    desk.platform.clock.advance(15 * DAY_S)
+    following = await desk.asked("/help")
+    async with asyncio.timeout(20):
+        await desk.work()
+    assert (await desk.item_of(message)).state == "done"
+    assert "Just ask" in desk.said_to(following)
+
+
+@pytest.mark.parametrize("code", [230031, 234037])
+async def test_what_is_no_outage_is_given_up_after_some_tries(desk: Chats, code: int) -> None:
+    message = await desk.asked("/help")
+    desk.platform.fail("/reply", with_=Trouble.error(code), times=999)
+    async with asyncio.timeout(20):
+        await desk.work()
+    item = await desk.item_of(message)
+    assert item.state == "failed"
+    assert item.attempts == MAX_ATTEMPTS + 1
