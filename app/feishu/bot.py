@@ -12,7 +12,16 @@ from app.feishu.commands import STOP, Commands, command_of
 from app.feishu.content import Said, mentions_of, said
 from app.feishu.conversation import Conversations
 from app.feishu.delivery import CannotTell, Deliverer, Numbers
-from app.feishu.errors import CallFailed, ChatClosed, ContentRefused, MessageGone, PlatformUnavailable
+from app.feishu.errors import (
+    PASSING,
+    CallFailed,
+    ChatClosed,
+    ContentRefused,
+    MessageGone,
+    PlatformUnavailable,
+    QuotaSpent,
+    ResourceTooLarge,
+)
 from app.feishu.events import MessageReceived
 from app.feishu.inbox import Inbox, Item
 from app.feishu.offers import Offers
@@ -189,7 +198,9 @@ class Bot:
             return await self.images.text(message.message_id, words.images)
         except NotRecognised:
             why = say("no_ocr", language)
-        except PlatformUnavailable:
+        except ResourceTooLarge:
+            why = say("image_too_large", language, self.images.max_mb)
+        except PASSING:
             raise
         except (DocumentError, CallFailed) as error:
             logger.warning("item %d: an image cannot be read: %s", item.id, error)
@@ -201,7 +212,7 @@ class Bot:
         """The messages of a bundle as one text, as far as a question may be long."""
         try:
             children = (await self.deliverer.client.message(message.message_id))[1:]
-        except PlatformUnavailable:
+        except (PlatformUnavailable, QuotaSpent):  # and not for a permission: to read groups takes one that few grant
             raise
         except CallFailed as error:
             logger.warning("item %d: a bundle of messages cannot be read: %s", item.id, error)

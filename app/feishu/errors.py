@@ -74,3 +74,7 @@ class CardProblem(CallFailed):
 
 class ResourceTooLarge(CallFailed):
     """An image or file is larger than is wanted."""
+
+
+PASSING = (PlatformUnavailable, QuotaSpent, Misconfigured)
+"""The fault of no message and no file: who waits may find it mended."""

@@ -11,7 +11,7 @@ from app.feishu.cards import note_card, offer_card
 from app.feishu.content import attached
 from app.feishu.conversation import Conversations
 from app.feishu.delivery import Deliverer, uuid_of
-from app.feishu.errors import CallFailed, CardProblem, ContentRefused, PlatformUnavailable, ResourceTooLarge
+from app.feishu.errors import PASSING, CallFailed, CardProblem, ContentRefused, ResourceTooLarge
 from app.feishu.inbox import Inbox, Item
 from app.feishu.markup import without_mentions
 from app.feishu.texts import say
@@ -51,7 +51,7 @@ class Offers:
         except ResourceTooLarge:
             await self._deliverer.text(item, self._too_large(file.name, language))
             return
-        except PlatformUnavailable:
+        except PASSING:
             raise
         except CallFailed as error:
             logger.warning("item %d: its file cannot be fetched: %s", item.id, error)
@@ -103,7 +103,7 @@ class Offers:
             job = await self._files.ingest(click, str(offer.message_id), file.key, file.name, collection, caller)
         except ResourceTooLarge:
             return self._too_large(file.name, language)
-        except PlatformUnavailable:
+        except PASSING:
             raise
         except CallFailed as error:
             logger.warning("item %d: its file cannot be fetched: %s", offer.id, error)

@@ -19,7 +19,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.feishu.bot import MAX_ATTEMPTS, Bot
 from app.feishu.delivery import Numbers
-from app.feishu.errors import CallFailed, Misconfigured, PlatformUnavailable, QuotaSpent
+from app.feishu.errors import PASSING, CallFailed
 from app.feishu.inbox import ASIDE, Inbox, Item, TakenOver
 
 logger = logging.getLogger(__name__)
@@ -29,8 +29,6 @@ _TOGETHER_S = 0.02
 """What arrives within it is looked at once."""
 _REFUSED_AT_ONCE = 3
 _BOUND = ("", "file")
-_PASSING = (PlatformUnavailable, QuotaSpent, Misconfigured)
-"""What is not the item's fault: it is waited for."""
 _CROWDED_S = 0.25
 """Where more waits than there is room for, to look through it all takes its time, and seldom finds room."""
 
@@ -159,7 +157,7 @@ class Sessions:
             await self._give_up(item, numbers, age, error)
             return
         delay, pardoned = max(age / 2, self._pace.first_delay_s), item.pardoned + 1
-        if not isinstance(error, _PASSING):  # a few tries, then the person is told
+        if not isinstance(error, PASSING):  # a few tries, then the person is told
             delay, pardoned = self._growing_delay(item), item.pardoned
         delay = min(delay, self._pace.longest_delay_s)
         logger.warning("item %d waits %.0f s for Feishu: %s", item.id, delay, error)

@@ -49,6 +49,15 @@ async def test_people_who_are_named_in_a_forwarded_message_keep_their_names(desk
     assert "You asked: what did @Wang write?" in shown(desk.replies()[0])
 
 
+async def test_forwarded_messages_are_read_when_there_are_calls_again(desk: Chats) -> None:
+    told = desk.platform.says(desk.li, desk.chat, "How long?")
+    bundle = desk.platform.forwards(desk.li, desk.chat, [told])
+    desk.platform.fail(bundle.message_id, with_=Trouble.error(99991403), method="GET", times=2)
+    await desk.living.reception.receive(desk.platform.event_of(bundle))
+    await desk.work()
+    assert "You asked: How long?" in shown(desk.replies()[0])
+
+
 async def test_in_a_group_a_command_is_answered_in_the_language_of_whoever_gives_it(desk: Chats) -> None:
     bob = desk.platform.user("Bob")
     group = desk.platform.group([desk.li, bob])

@@ -10,13 +10,17 @@ from typing import Any
 
 import pytest
 
-from app.feishu.attachments import Files
+from app.feishu import attachments
+from app.feishu.attachments import Files, Images
+from ingest.loaders import ocr
 from tests.app.feishu.chats import shown, values
 from tests.app.feishu.one_life import Life, Living, opened, url_in
-from tests.app.feishu.platform import Platform, SentMessage
+from tests.app.feishu.platform import Platform, SentMessage, Trouble
 from tests.app.feishu.test_delivery import Desk
 
 DAY_S = 86_400.0
+OUTAGES = (99991672, 99991403)
+"""A permission that was taken away, and a month's calls that are used up."""
 
 
 class Counter(Desk):
@@ -43,8 +47,9 @@ class Counter(Desk):
 async def counter(platform: Platform, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> AsyncIterator[Counter]:
     taken: list[str] = []
 
-    async def ingest(*args: Any) -> Any:
-        taken.append(args[-2])
+    async def ingest(files: Any, item: object, message_id: str, key: str, name: str, collection: str, _: str) -> Any:
+        await files._client.resource(message_id, key, "file", max_bytes=1000)
+        taken.append(collection)
         return SimpleNamespace(error=None, report=None)
 
     monkeypatch.setattr(Files, "ingest", ingest)
@@ -70,3 +75,46 @@ async def test_a_file_of_an_old_offer_can_be_declined(counter: Counter) -> None:
     await counter.clicked(card, 1)
     assert counter.taken == []
     assert shown(counter.replies()[-1]) == "notes.md was not added."
+
+
+# what is not the file's fault
+
+
+@pytest.mark.parametrize("code", OUTAGES)
+async def test_a_file_is_offered_when_the_app_may_read_it_again(counter: Counter, code: int) -> None:
+    counter.platform.fail("/resources/", with_=Trouble.error(code), times=2)
+    card = await counter.offered()
+    assert "Put notes.md into the collection default?" in shown(card)
+
+
+@pytest.mark.parametrize("code", OUTAGES)
+async def test_a_file_goes_in_when_the_app_may_read_it_again(counter: Counter, code: int) -> None:
+    card = await counter.offered()
+    counter.platform.fail("/resources/", with_=Trouble.error(code), times=2)
+    await counter.clicked(card)
+    assert counter.taken == ["default"]
+    assert "notes.md is in the collection default now" in shown(counter.replies()[0])
+
+
+@pytest.mark.parametrize("code", OUTAGES)
+async def test_an_image_is_read_when_the_app_may_read_it_again(
+    counter: Counter, code: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ocr, "is_installed", lambda: True)
+    monkeypatch.setattr(attachments, "_recognised", lambda _: "How long?")
+    counter.platform.fail("/resources/", with_=Trouble.error(code), times=2)
+    image = counter.platform.image(counter.li, counter.chat, b"\x89PNG")
+    await counter.living.reception.receive(counter.platform.event_of(image))
+    await counter.work()
+    assert "You asked: How long?" in shown(counter.replies()[0])
+
+
+async def test_of_an_image_that_is_too_large_the_limit_is_named(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ocr, "is_installed", lambda: True)
+    monkeypatch.setattr(Images, "max_mb", 30)
+    image = counter.platform.image(counter.li, counter.chat, b"\x89PNG" + bytes(1000))
+    await counter.living.reception.receive(counter.platform.event_of(image))
+    await counter.work()
+    assert shown(counter.replies()[0]).startswith("The image is larger than 30 MB")
