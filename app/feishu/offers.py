@@ -57,7 +57,9 @@ class Offers:
             logger.warning("item %d: its file cannot be fetched: %s", item.id, error)
             await self._deliverer.text(item, say("file_gone", language))
             return
-        collection = await self._conversations.collection(item.chat_id)
+        collection = await self._collection(item)
+        # settled before it is sent: whatever the chat asks by then, the file goes where the card says
+        item = await self._inbox.change(item, said=collection)
         item = await self._deliverer.card(item, offer_card(language, file.name, collection, str(item.id)))
         await self._inbox.change(item, outcome=OFFERED)
 
@@ -76,7 +78,7 @@ class Offers:
         if wanted == DECLINED:
             await self._show(click, offer, language, say("file_refused", language, file.name), part="refused")
             return
-        collection = await self._conversations.collection(offer.chat_id)
+        collection = await self._collection(offer)
         running = say("file_running", language, file.name, collection)
         await self._show(click, offer, language, running, part="running")
         ended = await self._taken(click, offer, collection, language)
@@ -90,10 +92,14 @@ class Offers:
             CallFailed: the card cannot be changed (now).
         """
         file = attached(str(offer.event["content"]))
-        collection = await self._conversations.collection(offer.chat_id)
+        collection = await self._collection(offer)
         card = offer_card(language, file.name, collection, str(offer.id))
         await self._inbox.mark(offer.id, OFFERED, instead_of=offer.outcome)
         await self._deliverer.client.patch_card(str(offer.reply_id), card, chat_id=offer.chat_id)
+
+    async def _collection(self, offer: Item) -> str:
+        """The one that the file is offered to; before it is offered, the chat's."""
+        return offer.said or await self._conversations.collection(offer.chat_id)
 
     async def _taken(self, click: Item, offer: Item, collection: str, language: Language) -> str:
         """What has become of it."""

@@ -77,6 +77,23 @@ async def test_a_file_of_an_old_offer_can_be_declined(counter: Counter) -> None:
     assert shown(counter.replies()[-1]) == "notes.md was not added."
 
 
+async def test_a_file_goes_where_its_offer_said_whatever_the_chat_asks_by_then(counter: Counter) -> None:
+    card = await counter.offered()
+    await counter.living.bot.conversations.choose(counter.chat.chat_id, "other")
+    await counter.clicked(card)
+    assert counter.taken == ["default"]
+    assert "notes.md is in the collection default now" in shown(counter.replies()[0])
+
+
+async def test_a_file_that_is_offered_again_is_offered_to_the_same_collection(counter: Counter) -> None:
+    card = await counter.offered()
+    await counter.living.bot.conversations.choose(counter.chat.chat_id, "other")
+    offer = await counter.living.inbox.of_reply(card.message_id)
+    assert offer is not None
+    await counter.living.bot.offers.offer_again(offer, "en")
+    assert "Put notes.md into the collection default?" in shown(counter.replies()[0])
+
+
 # what is not the file's fault
 
 
