@@ -58,6 +58,9 @@ class Bot:
             CallFailed: it cannot be done now.
             TakenOver: somebody else does it.
         """
+        if not self.is_meant_by(item):
+            await self.inbox.remove([item])
+            return
         try:
             try:
                 outcome = await self._handled(item, numbers)
@@ -69,6 +72,13 @@ class Bot:
             return
         values = {"outcome": outcome[:200]} if outcome else {}
         await self.inbox.change(item, state="done", **values)
+
+    def is_meant_by(self, item: Item) -> bool:
+        """Not by what people of a group say to each other, which is kept only while the bot does not know itself."""
+        if item.kind not in ("message", "stop"):
+            return True
+        message = events.message_from(item.event)
+        return not message.is_in_group or mentions_of(self.me, message.mentions)
 
     async def give_up(self, item: Item, numbers: Numbers, why: str) -> None:
         """
@@ -139,8 +149,6 @@ class Bot:
                 return f"nothing is done about {other}"
 
     async def _message(self, item: Item, message: MessageReceived, numbers: Numbers) -> str:
-        if message.is_in_group and not mentions_of(self.me, message.mentions):
-            return "it was not said to the bot"
         if item.outcome == RECALLED:
             await self.asking.drop(item, await self._language(item, item.question), numbers)
             return RECALLED

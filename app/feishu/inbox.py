@@ -242,6 +242,16 @@ class Inbox:
         """
         return await self._database.write(lambda session: changed(session, item, **values))
 
+    async def remove(self, items: Sequence[Item]) -> None:
+        """As if they had never come; what another attempt has begun meanwhile stays."""
+
+        def removed(session: Session) -> None:
+            for one in items:
+                session.execute(delete(InboxRow).where(InboxRow.id == one.id, InboxRow.attempts == one.attempts))
+
+        if items:
+            await self._database.write(removed)
+
     async def mark(self, item_id: int, outcome: str, *, instead_of: str) -> bool:
         """From outside, whoever works on it: False where it was marked otherwise before."""
         statement = (

@@ -112,7 +112,7 @@ class Sessions:
                 if item.due_at > time.time():
                     await self._inbox.put_off(key, item.due_at)
                     break
-                await self._refuse_excess(key)
+                await self._refuse_excess(item)
                 await self._work_on(item)
         except TakenOver as error:
             logger.warning("another process goes on with a conversation: %s", error)
@@ -175,9 +175,12 @@ class Sessions:
     def _growing_delay(self, item: Item) -> float:
         return float(self._pace.first_delay_s * 2 ** (item.attempts - item.pardoned))
 
-    async def _refuse_excess(self, key: str) -> None:
-        """More than a few wait: the newest are told so, and not left to hope."""
-        excess = (await self._inbox.unbegun(key))[self._pace.queue + 1 :]
+    async def _refuse_excess(self, item: Item) -> None:
+        """More than a few wait with the item: the newest are told so, and not left to hope."""
+        waiting = await self._inbox.unbegun(item.session)
+        overheard = [one for one in waiting if one.id != item.id and not self._bot.is_meant_by(one)]
+        await self._inbox.remove(overheard)
+        excess = [one for one in waiting if self._bot.is_meant_by(one)][self._pace.queue + 1 :]
         for one in excess[-_REFUSED_AT_ONCE:]:
             with contextlib.suppress(TakenOver):
                 try:

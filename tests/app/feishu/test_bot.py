@@ -10,6 +10,7 @@ import pytest
 
 from app.feishu.asking import RECALLED
 from app.feishu.bot import MAX_ATTEMPTS
+from app.feishu.reception import Reception
 from tests.app.feishu.chats import shown
 from tests.app.feishu.one_life import Life, opened, url_in
 from tests.app.feishu.platform import Chat, Platform, SentMessage, Trouble, User
@@ -86,6 +87,21 @@ async def test_a_chinese_word_after_a_command_says_the_language_and_a_latin_name
     await desk.work()
     assert "没有名为“手册”的知识库" in desk.said_to(chinese)
     assert "没有名为“handbook”的知识库" in desk.said_to(latin)
+
+
+# what is said while the bot does not know itself
+
+
+async def test_what_a_group_said_before_the_bot_knew_itself_counts_for_nothing_and_is_not_kept(desk: Chats) -> None:
+    group = desk.platform.group([desk.li])
+    unknowing = Reception(desk.living.inbox, desk.living.database, lambda: "")
+    chatter = [desk.platform.says(desk.li, group, text) for text in ["Lunch?"] * 30 + ["/stop"]]
+    question = desk.platform.says(desk.li, group, "@larkwise How long?", mentions=[desk.platform.bot])
+    for message in (*chatter, question):
+        await unknowing.receive(desk.platform.event_of(message))
+    await desk.work()
+    assert [one.parent_id for one in desk.replies(group)] == [question.message_id]
+    assert [await desk.living.inbox.of_message(one.message_id) for one in chatter] == [None] * len(chatter)
 
 
 # cards that cannot be changed
