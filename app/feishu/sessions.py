@@ -21,6 +21,7 @@ from app.feishu.bot import MAX_ATTEMPTS, Bot
 from app.feishu.delivery import Numbers
 from app.feishu.errors import PASSING, CallFailed
 from app.feishu.inbox import ASIDE, Inbox, Item, TakenOver
+from app.finishing import to_the_end
 
 logger = logging.getLogger(__name__)
 
@@ -123,9 +124,16 @@ class Sessions:
             logger.warning("the inbox cannot be worked on now (%s): larkwise tries again", _first_line(error))
             await asyncio.sleep(self._pace.poll_s)
         finally:
-            del self._tasks[key]
+            await to_the_end(self._let_go(key))
+
+    async def _let_go(self, key: str) -> None:
+        """The session is anybody's, ours again as well."""
+        try:
             with contextlib.suppress(SQLAlchemyError, OSError):
-                await asyncio.shield(self._inbox.release(key, self._owner))
+                await self._inbox.release(key, self._owner)
+        finally:
+            # not before: whoever of us takes it up next has the same name, and would be released instead
+            del self._tasks[key]
             self._news.set()
 
     async def _work_on(self, item: Item) -> None:
