@@ -176,7 +176,10 @@ class Asking:
     async def drop(self, item: Item, language: Language, numbers: Numbers) -> Item:
         """Nobody wants the answer any more; a card that is to be seen says why it ends."""
         if item.card_id and item.reply_id:
-            await self._deliverer.replace(item, note_card(language, say("recalled", language)), numbers)
+            try:
+                await self._deliverer.replace(item, note_card(language, say("recalled", language)), numbers)
+            except CardProblem as error:
+                logger.info("item %d: its card stays as it is: %s", item.id, error)
         return item
 
     async def _outputs(self, item: Item) -> list[dict[str, Any]]:

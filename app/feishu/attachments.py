@@ -40,6 +40,11 @@ class Images:
         self._client = client
         self._max_bytes = max_bytes
 
+    @property
+    def max_mb(self) -> int:
+        """What an image may have."""
+        return self._max_bytes // 2**20
+
     async def text(self, message_id: str, keys: Sequence[str]) -> str:
         """
         Of all of them, one after the other.
@@ -47,6 +52,7 @@ class Images:
         Raises:
             NotRecognised: no text can be recognised on this machine.
             DocumentError: one is no image that can be read, or holds no text.
+            ResourceTooLarge: one is larger than `max_mb`.
             CallFailed: one cannot be fetched.
         """
         if not ocr.is_installed():

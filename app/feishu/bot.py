@@ -12,7 +12,16 @@ from app.feishu.commands import STOP, Commands, command_of
 from app.feishu.content import Said, mentions_of, said
 from app.feishu.conversation import Conversations
 from app.feishu.delivery import CannotTell, Deliverer, Numbers
-from app.feishu.errors import CallFailed, ChatClosed, ContentRefused, MessageGone, PlatformUnavailable
+from app.feishu.errors import (
+    PASSING,
+    CallFailed,
+    ChatClosed,
+    ContentRefused,
+    MessageGone,
+    PlatformUnavailable,
+    QuotaSpent,
+    ResourceTooLarge,
+)
 from app.feishu.events import MessageReceived
 from app.feishu.inbox import Inbox, Item
 from app.feishu.offers import Offers
@@ -49,6 +58,9 @@ class Bot:
             CallFailed: it cannot be done now.
             TakenOver: somebody else does it.
         """
+        if not self.is_meant_by(item):
+            await self.inbox.remove([item])
+            return
         try:
             try:
                 outcome = await self._handled(item, numbers)
@@ -60,6 +72,13 @@ class Bot:
             return
         values = {"outcome": outcome[:200]} if outcome else {}
         await self.inbox.change(item, state="done", **values)
+
+    def is_meant_by(self, item: Item) -> bool:
+        """Not by what people of a group say to each other, which is kept only while the bot does not know itself."""
+        if item.kind not in ("message", "stop"):
+            return True
+        message = events.message_from(item.event)
+        return not message.is_in_group or mentions_of(self.me, message.mentions)
 
     async def give_up(self, item: Item, numbers: Numbers, why: str) -> None:
         """
@@ -130,8 +149,6 @@ class Bot:
                 return f"nothing is done about {other}"
 
     async def _message(self, item: Item, message: MessageReceived, numbers: Numbers) -> str:
-        if message.is_in_group and not mentions_of(self.me, message.mentions):
-            return "it was not said to the bot"
         if item.outcome == RECALLED:
             await self.asking.drop(item, await self._language(item, item.question), numbers)
             return RECALLED
@@ -157,7 +174,9 @@ class Bot:
     async def _said(self, item: Item, message: MessageReceived, numbers: Numbers) -> str:
         words = said(message.msg_type, message.content, message.mentions, me=self.me) or Said()
         if command := command_of(words.text):
-            language = await self._language(item, "")
+            # a Chinese argument is a word of the person's; a Latin one is the name of a collection in any language
+            own_words = command.argument if language_of(command.argument) == "zh" else ""
+            language = await self._language(item, own_words)
             await self.deliverer.text(item, await self.commands.carry_out(command, item, language))
             return f"/{command.name}"
         text = words.text
@@ -187,7 +206,9 @@ class Bot:
             return await self.images.text(message.message_id, words.images)
         except NotRecognised:
             why = say("no_ocr", language)
-        except PlatformUnavailable:
+        except ResourceTooLarge:
+            why = say("image_too_large", language, self.images.max_mb)
+        except PASSING:
             raise
         except (DocumentError, CallFailed) as error:
             logger.warning("item %d: an image cannot be read: %s", item.id, error)
@@ -199,14 +220,15 @@ class Bot:
         """The messages of a bundle as one text, as far as a question may be long."""
         try:
             children = (await self.deliverer.client.message(message.message_id))[1:]
-        except PlatformUnavailable:
+        except (PlatformUnavailable, QuotaSpent):  # and not for a permission: to read groups takes one that few grant
             raise
         except CallFailed as error:
             logger.warning("item %d: a bundle of messages cannot be read: %s", item.id, error)
             await self.deliverer.text(item, say("forward_unread", await self._language(item, "")))
             return "a bundle that cannot be read"
-        texts = [one.text for child in children if (one := said(child.msg_type, child.content)) and one.text]
-        return await self._question(item, "\n".join(texts)[:MAX_QUESTION], numbers)
+        read = [said(one.msg_type, one.content, one.mentions, me=self.me) for one in children]
+        text = "\n".join(one.text for one in read if one and one.text)
+        return await self._question(item, text[:MAX_QUESTION], numbers)
 
     async def _stop(self, item: Item) -> str:
         message = events.message_from(item.event)
@@ -234,7 +256,7 @@ class Bot:
         return "it may have been answered before"
 
     async def _language(self, item: Item, text: str) -> Language:
-        """The asker's: of what is said now, else of what was said before in this chat."""
+        """The asker's: of what is said now, else of what was asked before in this chat."""
         if text.strip():
             return language_of(text)
-        return await self.conversations.language(item.chat_id) or self.usual
+        return await self.conversations.language(item) or self.usual

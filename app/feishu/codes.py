@@ -14,6 +14,7 @@ from app.feishu.errors import (
     ContentRefused,
     MessageGone,
     Misconfigured,
+    NoReply,
     PlatformUnavailable,
     QuotaSpent,
     RateLimited,
@@ -91,8 +92,10 @@ _CREDENTIALS: _Codes = {
     ),
 }
 
+LACKS_PERMISSION = 99991672
+
 _CONFIG: _Codes = {
-    99991672: Meaning(
+    LACKS_PERMISSION: Meaning(
         Misconfigured,
         "the app lacks a permission: grant it in the developer console, then publish a version of the app",
     ),
@@ -131,6 +134,10 @@ _TARGET: _Codes = {
     230038: Meaning(ChatClosed, "the person belongs to another company"),
     232009: Meaning(ChatClosed, "the chat was dissolved"),
 }
+
+_REPLY: _Codes = dict.fromkeys(
+    (230019, 230054, 230071), Meaning(NoReply, "this message, or its thread, takes no replies")
+)
 
 _GONE: _Codes = {
     230011: Meaning(MessageGone, "the message was recalled"),
@@ -179,6 +186,7 @@ MEANINGS: _Codes = {
     **_CREDENTIALS,
     **_CONFIG,
     **_TARGET,
+    **_REPLY,
     **_GONE,
     **_CONTENT,
     **_CARD,

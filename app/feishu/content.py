@@ -62,13 +62,13 @@ def mentions_of(me: str, mentions: Iterable[Mention]) -> bool:
 def _parsed(content: str) -> dict[str, Any]:
     try:
         given = json.loads(content)
-    except ValueError:
+    except (ValueError, RecursionError):  # brackets can be nested deeper than Python likes
         return {}
     return given if isinstance(given, dict) else {}
 
 
 def _named(text: str, mentions: Sequence[Mention], me: str) -> str:
-    names = {one.key: "" if one.open_id == me else f"@{one.name}" for one in mentions}
+    names = {one.key: "" if one.open_id == me else f"@{one.name}" for one in mentions if one.key}
     # the longest first: @_user_1 is the beginning of @_user_10
     for key in sorted(names, key=len, reverse=True):
         text = text.replace(key, names[key])

@@ -61,16 +61,17 @@ class Conversations:
             return row.collection if row else DEFAULT
 
     @unbroken
-    async def language(self, chat_id: str) -> Language | None:
-        """Of the last question there; None where there is none yet."""
-        query = (
+    async def language(self, item: Item) -> Language | None:
+        """Of the person's last question in the item's chat, else of anybody's; None where there is none yet."""
+        asked = (
             select(InboxRow.question)
-            .where(InboxRow.chat_id == chat_id, InboxRow.question != "")
+            .where(InboxRow.chat_id == item.chat_id, InboxRow.question != "")
             .order_by(InboxRow.id.desc())
             .limit(1)
         )
         async with self._database.session() as session:
-            question = await session.scalar(query)
+            own = await session.scalar(asked.where(InboxRow.person == item.person))
+            question = own or await session.scalar(asked)
         return language_of(question) if question else None
 
     async def choose(self, chat_id: str, collection: str) -> None:

@@ -10,11 +10,13 @@ from __future__ import annotations
 import hashlib
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 from app.feishu.cards import AnswerShown, Card, answer_card, answer_post, answer_text, note_card
 from app.feishu.client import FeishuClient
-from app.feishu.errors import CallFailed, CardProblem, ContentRefused, MessageGone, Misconfigured, PlatformUnavailable
+from app.feishu.codes import LACKS_PERMISSION
+from app.feishu.errors import CallFailed, CardProblem, ContentRefused, MessageGone, NoReply, PlatformUnavailable
 from app.feishu.inbox import Inbox, Item
 from app.feishu.markup import without_mentions
 from app.feishu.texts import say
@@ -77,20 +79,35 @@ class Deliverer:
         """To somebody's message, once, in the form that the item has (or as another `part`); raises as `text`."""
         if item.reply_id:
             return item
+        sent_before = item.sending_at
         if item.sending_at is not None and not 0 <= self._now() - item.sending_at <= HONOURED_S:
             if found := await self._own_reply(item):
                 return await self._inbox.change(item, reply_id=found)
             item = await self._inbox.change(item, sending_at=self._now())
         elif item.sending_at is None:
             item = await self._inbox.change(item, sending_at=self._now())
-        reply_id = await self.client.reply(
-            str(item.message_id),
-            content,
-            uuid=uuid_of(item, part or item.form),
-            chat_id=item.chat_id,
-            in_thread=bool(item.event.get("thread_id")),
-        )
+        try:
+            reply_id = await self._sent(item, content, part or item.form)
+        except CallFailed as error:
+            if item.sending_at != sent_before and not error.is_unsure:
+                # nothing has gone out: who tries again after the hour need not look for it, nor wonder
+                await self._inbox.change(item, sending_at=None)
+            raise
         return await self._inbox.change(item, reply_id=reply_id)
+
+    async def _sent(self, item: Item, content: Content, part: str) -> str:
+        """The id of the reply; of a message of its own where Feishu takes no reply."""
+        try:
+            return await self.client.reply(
+                str(item.message_id),
+                content,
+                uuid=uuid_of(item, part),
+                chat_id=item.chat_id,
+                in_thread=bool(item.event.get("thread_id")),
+            )
+        except NoReply as error:
+            logger.warning("item %d: it is answered in a message of its own: %s", item.id, error)
+            return await self.client.send(item.chat_id, content, uuid=uuid_of(item, f"{part}-apart"))
 
     async def answer(self, item: Item, shown: AnswerShown, numbers: Numbers) -> Item:
         """
@@ -103,7 +120,7 @@ class Deliverer:
             item = await self._in_form(item, "card")
             try:
                 return await self._answer_card(item, answer_card(shown), numbers)
-            except (ContentRefused, CardProblem, Misconfigured) as error:
+            except (ContentRefused, CardProblem) as error:
                 if is_uncertain and (found := await self._own_reply(item)):
                     item = await self._inbox.change(item, reply_id=found)
                 # who was overtaken by another process learns it here, before a second answer goes out
@@ -143,10 +160,13 @@ class Deliverer:
     async def _answer_card(self, item: Item, card: Card, numbers: Numbers) -> Item:
         if item.card_id is None:
             # nothing was streamed: the card is as it will stay before anybody sees it
-            item = await self._inbox.change(item, card_id=await self.client.create_card(card))
-            return await self.reply(item, Content.card_id(str(item.card_id)))
+            with _for_want_of_a_card():
+                card_id = await self.client.create_card(card)
+            item = await self._inbox.change(item, card_id=card_id)
+            return await self.reply(item, Content.card_id(card_id))
         item = await self.reply(item, Content.card_id(item.card_id))
-        await self.replace(item, card, numbers)
+        with _for_want_of_a_card():
+            await self.replace(item, card, numbers)
         return item
 
     async def _leave_card(self, item: Item, shown: AnswerShown, numbers: Numbers) -> Item:
@@ -194,6 +214,20 @@ class Deliverer:
     def _may_be(self, item: Item, created_ms: int) -> bool:
         """By its time, and the two clocks may differ a little."""
         return created_ms / 1000 >= (item.sending_at or 0) - _LOOK_BACK_S
+
+
+@contextmanager
+def _for_want_of_a_card() -> Iterator[None]:
+    """
+    Raises:
+        CardProblem: cards are not allowed, or something is wrong with this one that nobody has told of before.
+    """
+    try:
+        yield
+    except CallFailed as error:
+        if error.code == LACKS_PERMISSION or type(error) is CallFailed:
+            raise CardProblem(str(error), code=error.code, log_id=error.log_id) from error
+        raise
 
 
 def uuid_of(item: Item, part: str) -> str:

@@ -10,6 +10,7 @@ FeishuError
     ├── QuotaSpent          the month's calls are used up
     ├── Misconfigured       the app lacks a credential, a permission or an ability; the message says which
     ├── ChatClosed          the bot may not write into this chat (any more)
+    ├── NoReply             this message cannot be replied to, though the chat may be written into
     ├── MessageGone         the message was recalled or deleted
     ├── ContentRefused      the content is too large or not allowed in this form
     ├── CardProblem         a card is not in the state that the call needs
@@ -32,12 +33,13 @@ class InboxUnavailable(FeishuError):
 
 
 class CallFailed(FeishuError):
-    """A call of the open platform was not done."""
+    """A call of the open platform was not done; `is_unsure` where that is not known, and it may have been."""
 
     def __init__(self, message: str, *, code: int = 0, log_id: str = "") -> None:
         super().__init__(message)
         self.code = code
         self.log_id = log_id
+        self.is_unsure = False
 
 
 class PlatformUnavailable(CallFailed):
@@ -60,6 +62,10 @@ class ChatClosed(CallFailed):
     """The bot may not write into this chat (any more)."""
 
 
+class NoReply(CallFailed):
+    """This message cannot be replied to, though the chat may be written into."""
+
+
 class MessageGone(CallFailed):
     """The message was recalled or deleted."""
 
@@ -74,3 +80,7 @@ class CardProblem(CallFailed):
 
 class ResourceTooLarge(CallFailed):
     """An image or file is larger than is wanted."""
+
+
+PASSING = (PlatformUnavailable, QuotaSpent, Misconfigured)
+"""The fault of no message and no file: who waits may find it mended."""

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+import time
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeAlias
 
-from pydantic import BaseModel, Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, WrapValidator
+
+from app.feishu.loose import Told
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,9 +83,10 @@ class Recalled:
 
 @dataclass(frozen=True, slots=True)
 class Unneeded:
-    """Nothing is to be done; `why` is for the log."""
+    """Nothing is to be done; `why` is for the log, and `is_unread` where it would be, if it could be read."""
 
     why: str
+    is_unread: bool = False
 
 
 Event: TypeAlias = MessageReceived | Clicked | Reacted | Recalled | Unneeded
@@ -99,14 +103,15 @@ def event_of(payload: Mapping[str, Any]) -> Event:
                 return _reaction(header, _ReactionEvent.model_validate(payload.get("event")))
             case "im.message.recalled_v1":
                 recalled = _RecallEvent.model_validate(payload.get("event"))
-                return Recalled(header.event_id, recalled.message_id, recalled.chat_id, header.create_time)
+                return Recalled(header.event_id, recalled.message_id, recalled.chat_id, header.created_ms)
             case "card.action.trigger":
                 return _click(header, _ClickEvent.model_validate(payload.get("event")))
             case other:
                 return Unneeded(f"an event of type {other[:64]!r}")
     except ValidationError as error:
         first = error.errors()[0]
-        return Unneeded(f"an event that cannot be read: {'.'.join(map(str, first['loc']))}: {first['msg']}")
+        where = ".".join(map(str, first["loc"]))
+        return Unneeded(f"an event that cannot be read: {where}: {first['msg']}", is_unread=True)
 
 
 def as_json(event: MessageReceived | Clicked | Reacted | Recalled) -> dict[str, Any]:
@@ -123,31 +128,39 @@ def click_from(kept: Mapping[str, Any]) -> Clicked:
     return Clicked(**kept)
 
 
-class _Id(BaseModel):
+class _Id(Told):
     open_id: str = ""
 
-    @field_validator("open_id", mode="before")
-    @classmethod
-    def _none_is_empty(cls, value: object) -> object:
-        return "" if value is None else value
+
+def _or_zero(value: object, read: Callable[[object], int]) -> int:
+    """A time is not worth an event."""
+    try:
+        return read(value)
+    except ValidationError:
+        return 0
 
 
-Milliseconds: TypeAlias = Annotated[int, Field(ge=0, le=2**53)]
+Milliseconds: TypeAlias = Annotated[int, Field(ge=0, le=2**53), WrapValidator(_or_zero)]
 
 
-class _Header(BaseModel):
+class _Header(Told):
     event_id: str = Field(min_length=1, max_length=128)
     event_type: str
     create_time: Milliseconds = 0
 
+    @property
+    def created_ms(self) -> int:
+        # by its time it is put in order, and looked for in the chat
+        return self.create_time or time.time_ns() // 10**6
 
-class _Mention(BaseModel):
-    key: str
+
+class _Mention(Told):
+    key: str = ""
     id: _Id = Field(default_factory=_Id)
     name: str = ""
 
 
-class _Message(BaseModel):
+class _Message(Told):
     message_id: str = Field(min_length=1, max_length=128)
     chat_id: str = Field(min_length=1, max_length=128)
     chat_type: str
@@ -159,42 +172,42 @@ class _Message(BaseModel):
     mentions: list[_Mention] | None = None
 
 
-class _Sender(BaseModel):
+class _Sender(Told):
     sender_id: _Id = Field(default_factory=_Id)
     sender_type: str
 
 
-class _MessageEvent(BaseModel):
+class _MessageEvent(Told):
     sender: _Sender
     message: _Message
 
 
-class _Emoji(BaseModel):
+class _Emoji(Told):
     emoji_type: str
 
 
-class _ReactionEvent(BaseModel):
+class _ReactionEvent(Told):
     message_id: str = Field(max_length=128)
     reaction_type: _Emoji
     operator_type: Literal["user", "app"]
     user_id: _Id | None = None
 
 
-class _RecallEvent(BaseModel):
+class _RecallEvent(Told):
     message_id: str = Field(max_length=128)
     chat_id: str = Field("", max_length=128)
 
 
-class _Action(BaseModel):
+class _Action(Told):
     value: dict[str, Any] | None = None
 
 
-class _Context(BaseModel):
+class _Context(Told):
     open_message_id: str = Field("", max_length=128)
     open_chat_id: str = Field("", max_length=128)
 
 
-class _ClickEvent(BaseModel):
+class _ClickEvent(Told):
     operator: _Id
     action: _Action
     context: _Context = Field(default_factory=_Context)
@@ -210,7 +223,7 @@ def _message(header: _Header, event: _MessageEvent) -> Event:
         chat_id=message.chat_id,
         chat_type=message.chat_type,
         person=event.sender.sender_id.open_id[:128],
-        created_ms=message.create_time or header.create_time,
+        created_ms=message.create_time or header.created_ms,
         msg_type=message.message_type,
         content=message.content,
         mentions=tuple(Mention(one.key, one.id.open_id, one.name) for one in message.mentions or []),
@@ -223,11 +236,11 @@ def _reaction(header: _Header, event: _ReactionEvent) -> Event:
     if event.operator_type != "user" or event.user_id is None:
         return Unneeded("a reaction by an app")
     person = event.user_id.open_id[:128]
-    return Reacted(header.event_id, event.message_id, person, event.reaction_type.emoji_type, header.create_time)
+    return Reacted(header.event_id, event.message_id, person, event.reaction_type.emoji_type, header.created_ms)
 
 
 def _click(header: _Header, event: _ClickEvent) -> Event:
     value = {str(name): str(one) for name, one in (event.action.value or {}).items()}
     context = event.context
     person = event.operator.open_id[:128]
-    return Clicked(header.event_id, context.open_message_id, context.open_chat_id, person, value, header.create_time)
+    return Clicked(header.event_id, context.open_message_id, context.open_chat_id, person, value, header.created_ms)

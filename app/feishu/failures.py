@@ -7,7 +7,7 @@ import re
 
 import httpx
 
-from app.feishu.codes import Meaning, Remedy, meaning_of
+from app.feishu.codes import LACKS_PERMISSION, Meaning, Remedy, meaning_of
 from app.feishu.errors import PlatformUnavailable
 from app.feishu.wire import Answer, Json
 
@@ -72,7 +72,7 @@ def _advice(meaning: Meaning, answer: Answer) -> str:
     """With the permissions and the link that Feishu puts into its answer."""
     scopes, link = _scopes(answer), _link(answer.error)
     advice = meaning.advice
-    if answer.code == 99991672 and scopes:
+    if answer.code == LACKS_PERMISSION and scopes:
         advice = advice.replace("a permission", f"a permission, any one of {', '.join(scopes)}", 1)
     return f"{advice}: {link}" if link else advice
 

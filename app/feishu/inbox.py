@@ -89,6 +89,7 @@ class Inbox:
         self._database = database
         self._arriving: list[tuple[Arrival, asyncio.Future[bool]]] = []
         self._has_arrived = asyncio.Event()
+        self._is_open = True
         self._listeners: list[Callable[[], None]] = []
 
     def on_arrival(self, listener: Callable[[], None]) -> None:
@@ -100,8 +101,10 @@ class Inbox:
         When this returns the event is on the disk; False where it had come before.
 
         Raises:
-            InboxUnavailable: it could not be written.
+            InboxUnavailable: it could not be written, or larkwise is being stopped.
         """
+        if not self._is_open:
+            raise InboxUnavailable("larkwise is being stopped")
         kept: asyncio.Future[bool] = asyncio.get_running_loop().create_future()
         self._arriving.append((arrival, kept))
         self._has_arrived.set()
@@ -117,6 +120,12 @@ class Inbox:
                 together, self._arriving = self._arriving[:_AT_ONCE], self._arriving[_AT_ONCE:]
                 await self._keep(together)
 
+    def close(self) -> None:
+        """When nobody keeps arrivals any more: whoever waits for that is refused, and so is whoever comes."""
+        self._is_open = False
+        self._refuse(self._arriving)
+        self._arriving = []
+
     async def _keep(self, together: Sequence[tuple[Arrival, asyncio.Future[bool]]]) -> None:
         try:
             arrivals = [arrival for arrival, _ in together]
@@ -127,6 +136,9 @@ class Inbox:
         except Exception:  # the top of a task: without it nobody would ever be answered again
             logger.exception("events cannot be kept: Feishu is told to send again")
             self._refuse(together)
+        except BaseException:  # the end of the service: whether they are written is not known, and nobody waits for it
+            self._refuse(together)
+            raise
         else:
             for arrival, kept in together:
                 is_new = arrival.event_id in new
@@ -241,6 +253,16 @@ class Inbox:
             TakenOver: another attempt has begun since the item was read.
         """
         return await self._database.write(lambda session: changed(session, item, **values))
+
+    async def remove(self, items: Sequence[Item]) -> None:
+        """As if they had never come; what another attempt has begun meanwhile stays."""
+
+        def removed(session: Session) -> None:
+            for one in items:
+                session.execute(delete(InboxRow).where(InboxRow.id == one.id, InboxRow.attempts == one.attempts))
+
+        if items:
+            await self._database.write(removed)
 
     async def mark(self, item_id: int, outcome: str, *, instead_of: str) -> bool:
         """From outside, whoever works on it: False where it was marked otherwise before."""
@@ -369,6 +391,7 @@ async def open_inbox(database: Database) -> AsyncIterator[Inbox]:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+        inbox.close()
         await all_finished()
 
 

@@ -69,7 +69,8 @@ class Reception:
                 case Recalled():
                     await self._recall(event)
                 case Unneeded():
-                    logger.info("nothing is done about %s", event.why)
+                    level = logging.WARNING if event.is_unread else logging.INFO
+                    logger.log(level, "nothing is done about %s", event.why)
         except (SQLAlchemyError, OSError) as error:
             logger.critical("the inbox cannot be read or written (%s)", str(error).partition("\n")[0])
             raise InboxUnavailable("the inbox cannot be read or written") from error

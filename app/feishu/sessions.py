@@ -19,8 +19,9 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from app.feishu.bot import MAX_ATTEMPTS, Bot
 from app.feishu.delivery import Numbers
-from app.feishu.errors import CallFailed
+from app.feishu.errors import PASSING, CallFailed
 from app.feishu.inbox import ASIDE, Inbox, Item, TakenOver
+from app.finishing import to_the_end
 
 logger = logging.getLogger(__name__)
 
@@ -112,7 +113,7 @@ class Sessions:
                 if item.due_at > time.time():
                     await self._inbox.put_off(key, item.due_at)
                     break
-                await self._refuse_excess(key)
+                await self._refuse_excess(item)
                 await self._work_on(item)
         except TakenOver as error:
             logger.warning("another process goes on with a conversation: %s", error)
@@ -123,9 +124,16 @@ class Sessions:
             logger.warning("the inbox cannot be worked on now (%s): larkwise tries again", _first_line(error))
             await asyncio.sleep(self._pace.poll_s)
         finally:
-            del self._tasks[key]
+            await to_the_end(self._let_go(key))
+
+    async def _let_go(self, key: str) -> None:
+        """The session is anybody's, ours again as well."""
+        try:
             with contextlib.suppress(SQLAlchemyError, OSError):
-                await asyncio.shield(self._inbox.release(key, self._owner))
+                await self._inbox.release(key, self._owner)
+        finally:
+            # not before: whoever of us takes it up next has the same name, and would be released instead
+            del self._tasks[key]
             self._news.set()
 
     async def _work_on(self, item: Item) -> None:
@@ -157,7 +165,7 @@ class Sessions:
             await self._give_up(item, numbers, age, error)
             return
         delay, pardoned = max(age / 2, self._pace.first_delay_s), item.pardoned + 1
-        if type(error) is CallFailed:  # not known to pass: a few tries, then the person is told
+        if not isinstance(error, PASSING):  # a few tries, then the person is told
             delay, pardoned = self._growing_delay(item), item.pardoned
         delay = min(delay, self._pace.longest_delay_s)
         logger.warning("item %d waits %.0f s for Feishu: %s", item.id, delay, error)
@@ -175,9 +183,12 @@ class Sessions:
     def _growing_delay(self, item: Item) -> float:
         return float(self._pace.first_delay_s * 2 ** (item.attempts - item.pardoned))
 
-    async def _refuse_excess(self, key: str) -> None:
-        """More than a few wait: the newest are told so, and not left to hope."""
-        excess = (await self._inbox.unbegun(key))[self._pace.queue + 1 :]
+    async def _refuse_excess(self, item: Item) -> None:
+        """More than a few wait with the item: the newest are told so, and not left to hope."""
+        waiting = await self._inbox.unbegun(item.session)
+        overheard = [one for one in waiting if one.id != item.id and not self._bot.is_meant_by(one)]
+        await self._inbox.remove(overheard)
+        excess = [one for one in waiting if self._bot.is_meant_by(one)][self._pace.queue + 1 :]
         for one in excess[-_REFUSED_AT_ONCE:]:
             with contextlib.suppress(TakenOver):
                 try:

@@ -48,7 +48,8 @@ class InboxRow(Base):
     question: Mapped[str] = mapped_column(Text, default="")
     """As it was put to the chain."""
     said: Mapped[str] = mapped_column(Text, default="")
-    """What is answered where it is no answer of the chain: settled before it is sent."""
+    """What is answered where it is no answer of the chain, or the collection that a file is offered to: settled before
+    it is sent."""
     answers: Mapped[list[str]] = mapped_column(JSON, default=list)
     """Ids of the answers to it, the newest last."""
     form: Mapped[str] = mapped_column(String(16), default="")

@@ -38,6 +38,7 @@ Key: TypeAlias = Literal[
     "not_supported",
     "no_ocr",
     "image_damaged",
+    "image_too_large",
     "refused_content",
     "forward_unread",
     "too_large",
@@ -145,6 +146,10 @@ _TEXTS: dict[Key, dict[Language, str]] = {
     "image_damaged": {
         "zh": "这张图片无法读取，请把里面的问题用文字发给我。",
         "en": "The image cannot be read: please write what it says.",
+    },
+    "image_too_large": {
+        "zh": "这张图片超过了 {} MB 的上限，请压缩后再发。",
+        "en": "The image is larger than {} MB, which is the limit: please send a smaller one.",
     },
     "refused_content": {
         "zh": "回答里有飞书不允许发送的内容，请换个问法。",

@@ -8,6 +8,7 @@ import ssl
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import aclosing, asynccontextmanager
+from copy import copy
 from dataclasses import dataclass, field
 from functools import cache, partial
 from typing import TypeVar
@@ -103,7 +104,10 @@ class Transport:
         """
         number, is_unsure, has_new_token = 1, False, False
         while True:
-            token = await self._tokens.get() if call.needs_token else ""
+            try:
+                token = await self._tokens.get() if call.needs_token else ""
+            except CallFailed as error:
+                raise _about_this_call(error, is_unsure=is_unsure) from error
             await self._pacing.turn([*call.places, call.api])
             try:
                 return await once({"Authorization": f"Bearer {token}"} if token else {})
@@ -117,7 +121,7 @@ class Transport:
                     continue
                 wait_s = self._patience.wait_s(number, reset_s=failed.reset_s)
                 if wait_s is None or failed.remedy in (Remedy.NONE, Remedy.NEW_TOKEN):
-                    raise failed.error from failed
+                    raise _about_this_call(failed.error, is_unsure=is_unsure) from failed
                 logger.info("try %d, again in %.1f s: %s", number, wait_s, failed)
                 await self._waited(call, failed.remedy, wait_s)
             number += 1
@@ -223,6 +227,13 @@ def _success(api: str, response: httpx.Response, body: bytes) -> Answer:
     if answer is None or answer.code != 0 or not response.is_success:
         raise refused(api, response, answer)
     return answer
+
+
+def _about_this_call(error: CallFailed, *, is_unsure: bool) -> CallFailed:
+    """The same error; others who wait for the same token get it too, and nothing of theirs was done."""
+    own = copy(error)
+    own.is_unsure = is_unsure
+    return own
 
 
 def _explained(error: CallFailed) -> Misconfigured:

@@ -10,6 +10,7 @@ from typing import Any, TypeAlias
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from app.feishu.events import Mention
+from app.feishu.loose import Told
 
 Json: TypeAlias = dict[str, Any]
 
@@ -139,29 +140,22 @@ def written(value: Mapping[str, Any]) -> str:
     return json.dumps(value, ensure_ascii=False, separators=(",", ":"))
 
 
-class _Told(BaseModel):
-    @field_validator("*", mode="before")
-    @classmethod
-    def _nothing_is_the_default(cls, value: object, info: Any) -> object:
-        return value if value is not None else cls.model_fields[info.field_name].get_default(call_default_factory=True)
-
-
-class _Sender(_Told):
+class _Sender(Told):
     id: str = ""
     sender_type: str = ""
 
 
-class _Body(_Told):
+class _Body(Told):
     content: str = ""
 
 
-class _MentionTold(_Told):
+class _MentionTold(Told):
     key: str = ""
     id: str = ""
     name: str = ""
 
 
-class _MessageTold(_Told):
+class _MessageTold(Told):
     message_id: str
     chat_id: str = ""
     msg_type: str = ""

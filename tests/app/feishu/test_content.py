@@ -70,6 +70,11 @@ def test_a_file_has_a_key_and_a_name() -> None:
     assert attached('{"file_key": "file_1", "file_name": "手册.pdf"}') == Attached("file_1", "手册.pdf")
 
 
+@pytest.mark.parametrize("msg_type", ["text", "post", "image"])
+def test_brackets_without_end_say_nothing(msg_type: str) -> None:
+    assert said(msg_type, '{"text": ' + "[" * 100_000, [ME]) == Said()
+
+
 @given(
     st.sampled_from(["text", "post", "image"]),
     st.text()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import dataclasses
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -16,6 +17,7 @@ from tests.app.feishu.chats import is_final, shown
 from tests.app.feishu.one_life import QUICK, Life, Living, idle, opened, url_in
 from tests.app.feishu.platform import Chat, Platform, SentMessage, Trouble
 from tests.app.feishu.test_cards import shown as answer_shown
+from tests.app.servers import wait_until
 
 HOUR_S = 3600.0
 
@@ -191,7 +193,8 @@ async def test_an_answer_that_outlives_its_card_of_ten_minutes_arrives_in_it(des
 
 async def test_what_feishu_never_takes_is_given_up_after_a_while_and_the_person_is_told(desk: Desk) -> None:
     message = await desk.asked()
-    desk.platform.fail("/cardkit/", with_=Trouble.error(123456, "nobody knows this"), times=999)
+    # when the answer begins, and six times when it is whole
+    desk.platform.fail("/reply", with_=Trouble.error(123456, "nobody knows this"), times=7)
     await desk.work()
     assert (await desk.item_of(message)).state == "failed"
     assert "could not be answered" in shown(desk.replies()[-1])
@@ -237,9 +240,67 @@ async def test_another_message_of_the_bot_is_not_taken_for_the_answer(desk: Desk
     assert [one.msg_type for one in desk.replies()] == ["text", "interactive"]
 
 
+@pytest.mark.parametrize("trouble", [Trouble.error(99991672, "no permission"), Trouble.http(429)])
+async def test_what_was_refused_for_more_than_an_hour_is_sent_when_it_is_taken(desk: Desk, trouble: Trouble) -> None:
+    """Nothing had gone out: the bot need not look into the group, which it may not read, nor wonder aloud."""
+    desk.platform.scopes.discard("im:message.group_msg")
+    group = desk.platform.group([desk.li])
+    refusals = desk.platform.fail("/reply", with_=trouble, times=1000)
+    await desk.asked("/help", chat=group)
+    async with working(Sessions(desk.living.bot, desk.living.inbox, QUICK)):
+        await asyncio.to_thread(wait_until, lambda: refusals.left < 992)  # several tries
+        desk.platform.clock.advance(HOUR_S)
+        desk.platform.heal()
+        await idle(desk.living.inbox)
+    [reply] = desk.replies(group)
+    assert "/new" in reply.text
+
+
+async def test_what_may_have_been_sent_before_it_was_refused_is_looked_for(desk: Desk) -> None:
+    """The first try has arrived, though its answer was lost; the next ones are refused, for more than an hour."""
+    desk.platform.fail("/reply", with_=Trouble.drop_after(), times=1)
+    refusals = desk.platform.fail("/reply", with_=Trouble.error(99991672, "no permission"), times=1000)
+    await desk.asked("/help")
+    async with working(Sessions(desk.living.bot, desk.living.inbox, QUICK)):
+        await asyncio.to_thread(wait_until, lambda: refusals.left < 995)
+        desk.platform.clock.advance(HOUR_S + 1)
+        desk.platform.heal()
+        await idle(desk.living.inbox)
+    assert len(desk.replies()) == 1
+
+
+async def test_an_answer_that_could_not_be_sent_for_a_while_is_a_card_all_the_same(desk: Desk) -> None:
+    desk.platform.fail("/reply", with_=Trouble.error(99991672, "no permission"), times=4)
+    await desk.asked()
+    await desk.work()
+    [reply] = desk.replies()
+    assert is_final(reply)
+
+
+@pytest.mark.parametrize("code", [99991672, 200999])
+async def test_where_a_card_cannot_be_made_for_whichever_reason_the_answer_is_rich_text(desk: Desk, code: int) -> None:
+    desk.platform.fail("/cardkit/", with_=Trouble.error(code, "nobody knows this"), times=1000)
+    await desk.asked()
+    await desk.work()
+    [reply] = desk.replies()
+    assert reply.msg_type == "post"
+    assert "You asked: How long?" in shown(reply)
+
+
+@pytest.mark.parametrize("code", [230019, 230054, 230071])
+async def test_where_a_message_takes_no_reply_it_is_answered_in_a_message_of_its_own(desk: Desk, code: int) -> None:
+    desk.platform.fail("/reply", with_=Trouble.error(code, "no reply to this"), times=1000)
+    await desk.asked()
+    await desk.asked("/help")
+    await desk.work()
+    answer, help_ = desk.replies()
+    assert is_final(answer)
+    assert (answer.parent_id, help_.parent_id) == ("", "")
+
+
 async def test_a_conversation_that_nobody_can_be_told_in_goes_on(desk: Desk) -> None:
     message = await desk.asked()
-    desk.platform.fail("/reply", with_=Trouble.error(230071, "nobody knows this"), times=40)
+    desk.platform.fail("/reply", with_=Trouble.error(239999, "nobody knows this"), times=40)
     await desk.asked("/help")
     await desk.work()
     assert (await desk.item_of(message)).state == "failed"

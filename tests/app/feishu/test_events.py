@@ -2,12 +2,29 @@
 
 from __future__ import annotations
 
-from typing import Any
+import logging
+from time import time as now_s
+from typing import Any, cast
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from app.feishu.events import Clicked, MessageReceived, Reacted, Recalled, Unneeded, as_json, event_of, message_from
+from app.database import Database
+from app.feishu.content import Said, said
+from app.feishu.events import (
+    Clicked,
+    Mention,
+    MessageReceived,
+    Reacted,
+    Recalled,
+    Unneeded,
+    as_json,
+    event_of,
+    message_from,
+)
+from app.feishu.inbox import Inbox
+from app.feishu.reception import Reception
 from tests.app.feishu.platform import Platform
 
 JSON = st.recursive(
@@ -15,6 +32,18 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=10,
 )
+
+
+def message_in(platform: Platform) -> dict[str, Any]:
+    """Of Li, to the bot in a group."""
+    li = platform.user("Li")
+    return platform.event_of(platform.says(li, platform.group([li]), "@larkwise hello", mentions=[platform.bot]))
+
+
+def message_of(payload: dict[str, Any]) -> MessageReceived:
+    event = event_of(payload)
+    assert isinstance(event, MessageReceived), event
+    return event
 
 
 def test_a_message_is_read_and_can_be_kept(platform: Platform) -> None:
@@ -73,11 +102,64 @@ def test_what_apps_write_and_do_is_not_needed(platform: Platform) -> None:
     assert isinstance(event_of(payload), Unneeded)
 
 
-def test_a_time_that_no_database_could_keep_is_not_read(platform: Platform) -> None:
-    li = platform.user("Li")
-    payload = platform.event_of(platform.says(li, platform.p2p(li), "hello"))
-    payload["event"]["message"]["create_time"] = str(2**70)
-    assert isinstance(event_of(payload), Unneeded)
+@pytest.mark.parametrize("time", [str(2**70), "-1", "soon", "", None, {}])
+def test_a_time_that_cannot_be_kept_or_read_gives_way_to_the_events_own(platform: Platform, time: object) -> None:
+    payload = message_in(platform)
+    payload["event"]["message"]["create_time"] = time
+    payload["header"]["create_time"] = "1608725989000"
+    assert message_of(payload).created_ms == 1608725989000
+
+
+@pytest.mark.parametrize("time", [str(2**70), "soon", "", None])
+def test_an_event_without_any_time_that_can_be_read_is_of_now(platform: Platform, time: object) -> None:
+    payload = message_in(platform)
+    payload["event"]["message"]["create_time"] = payload["header"]["create_time"] = time
+    assert abs(message_of(payload).created_ms - now_s() * 1000) < 60_000
+
+
+@pytest.mark.parametrize("nothing", [None, ""])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "message.content",
+        "message.root_id",
+        "message.thread_id",
+        "message.mentions",
+        "message.mentions.0.id",
+        "message.mentions.0.id.open_id",
+        "message.mentions.0.name",
+        "message.mentions.0.key",
+        "sender.sender_id",
+        "sender.sender_id.open_id",
+    ],
+)
+def test_what_a_message_need_not_have_may_be_null_or_empty(platform: Platform, path: str, nothing: object) -> None:
+    payload = message_in(platform)
+    *way, last = path.split(".")
+    place: Any = payload["event"]
+    for name in way:
+        place = place[int(name)] if name.isdigit() else place[name]
+    place[last] = nothing
+    assert message_of(payload).message_id == payload["event"]["message"]["message_id"]
+
+
+def test_a_name_without_a_placeholder_leaves_the_text_as_it_is() -> None:
+    assert said("text", '{"text": "hello"}', [Mention("", "ou_li", "Li")]) == Said("hello")
+
+
+async def test_a_known_event_that_cannot_be_read_is_logged_louder_than_one_that_is_not_known(
+    platform: Platform, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    reception = Reception(cast(Inbox, None), cast(Database, None), lambda: "")
+    broken, unknown = message_in(platform), message_in(platform)
+    broken["event"]["message"]["chat_id"] = None
+    unknown["header"]["event_type"] = "contact.user.created_v3"
+    for payload in (broken, unknown):
+        assert await reception.receive(payload) == {}
+    levels = {record.levelno: record.getMessage() for record in caplog.records if "nothing is done" in record.message}
+    assert "message.chat_id" in levels[logging.WARNING]
+    assert "contact.user.created_v3" in levels[logging.INFO]
 
 
 @given(st.dictionaries(st.sampled_from(["schema", "header", "event", "type"]), JSON))

@@ -98,6 +98,30 @@ async def test_a_process_that_ends_leaves_its_conversations_to_others_at_once(
     assert is_final(reply)
 
 
+async def test_a_conversation_is_taken_up_again_only_when_it_was_let_go(
+    platform: Platform, first: Living, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    release = first.inbox.release
+
+    async def slowly(key: str, owner: str) -> None:
+        await asyncio.sleep(0.3)
+        await release(key, owner)
+
+    monkeypatch.setattr(first.inbox, "release", slowly)
+    patient = dataclasses.replace(QUICK, lease_s=60.0)
+    li = platform.user("Li")
+    chat = platform.p2p(li)
+    async with working(Sessions(first.bot, first.inbox, patient)):
+        await first.reception.receive(platform.event_of(platform.says(li, chat, "/help")))
+        await idle(first.inbox)
+        await first.reception.receive(platform.event_of(platform.says(li, chat, "long " * 100)))
+        while len(platform.sent()) < 2:  # noqa: ASYNC110 - what it waits for is at the platform
+            await asyncio.sleep(0.01)
+        await asyncio.sleep(0.5)  # as long as it takes to let go of the conversation
+        assert await first.inbox.is_leased(chat.chat_id, "anybody")
+        await idle(first.inbox)
+
+
 async def test_who_is_overtaken_while_it_works_says_nothing_more(
     platform: Platform, first: Living, second: Living
 ) -> None:
