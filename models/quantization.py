@@ -93,7 +93,8 @@ class TwoDigitLinear(PackedLinear):
     def _product(self, rows: Tensor) -> Tensor:
         top = _TOP // 2
         digits = rows.flatten(0, -2)
-        rest = (digits - (digits * top).round_().div_(top)).mul_(2 * top)
+        scaled = digits * top
+        rest = scaled.sub_(scaled.round()).mul_(2)
         high, low = self._rounded_product(torch.cat((digits, rest)), top).chunk(2)
         return high.add_(low, alpha=1 / (2 * top)).view(*rows.shape[:-1], -1)
 
