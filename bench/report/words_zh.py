@@ -154,7 +154,7 @@ TEXTS: Mapping[str, str] = {
     "axis rps": "请求/秒",
     "axis tokens": "token/秒（全部回答合计）",
     "plot key": "图中{list}。",
-    "plot name": "{short}是 {name}",
+    "plot name": "“{short}”是“{name}”",
     "plot ttft": "首个 token 的时间",
     "plot latency": "完整回答的时间",
     "plot points": "圆点：P50、P95、P99",
