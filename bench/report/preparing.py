@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import shutil
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -9,7 +11,7 @@ from pathlib import Path
 
 from app.services import open_weights, ready_folder
 from app.settings import Settings
-from bench.errors import EngineNotReady
+from bench.errors import EngineNotReady, InvalidDataset
 from bench.report.archives import csv_files, fetched
 from bench.report.choices import ChoiceQuestion, read_choices
 from bench.report.config import Choices, Config, Variant
@@ -51,6 +53,8 @@ class Prepared:
     left_out: tuple[LeftOut, ...]
     counter: Counter
     sets: tuple[ChoiceSet, ...]
+    asked: str
+    """A digest of the prompts' file and of the sets: the same words are asked where it is the same."""
 
     def of(self, name: str) -> Ready:
         return next(one for one in self.variants if one.name == name)
@@ -85,7 +89,23 @@ def prepare(config: Config, settings: Settings, *, progress: Progress, on_gpu: b
             left_out.append(LeftOut(variant.name, "", error.why, error.detail))
     if not ready:
         raise EngineNotReady(f"nothing can be measured: {'; '.join(f'{one.variant}: {one.why}' for one in left_out)}")
-    return Prepared(tuple(ready), tuple(left_out), _counter(config, ready, weights, progress), sets)
+    counter = _counter(config, ready, weights, progress)
+    return Prepared(tuple(ready), tuple(left_out), counter, sets, _digest(config, sets))
+
+
+def _digest(config: Config, sets: Sequence[ChoiceSet]) -> str:
+    """
+    Raises:
+        InvalidDataset: the prompts' file cannot be read.
+    """
+    found = hashlib.sha256()
+    try:
+        found.update(config.prompts.file.read_bytes() if config.prompts.file else b"")
+    except OSError as error:
+        raise InvalidDataset(f"{config.prompts.file} cannot be read: {error}") from error
+    for one in sets:
+        found.update(json.dumps([one.name, *(question.as_json() for question in one.questions)]).encode())
+    return found.hexdigest()
 
 
 def _set(choices: Choices) -> ChoiceSet:

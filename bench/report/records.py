@@ -119,6 +119,8 @@ class Run:
     loading: Literal["together", "apart"]
     measured: tuple[Measured, ...]
     judged: tuple[Judged, ...]
+    asked: str = ""
+    """A digest of the prompts' file and of the questions; see `bench.report.preparing`."""
     benchmark: Literal["report"] = "report"
     schema: int = SCHEMA
 

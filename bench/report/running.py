@@ -117,8 +117,8 @@ class Runner:
         """What an earlier call has left, or nothing yet but environment and bounds."""
         facts = tuple(one.facts for one in prepared.variants)
         if (self._job.out / RESULTS).exists():
-            return self._earlier(facts, prepared.left_out)
-        begun = self._begun(facts, prepared.left_out, loading)
+            return self._earlier(facts, prepared.left_out, prepared.asked)
+        begun = replace(self._begun(facts, prepared.left_out, loading), asked=prepared.asked)
         if not any(one.provider in _KNOWS_BOUNDS for one in facts):
             return begun
         self._say("measuring the machine's bounds …")
@@ -143,11 +143,13 @@ class Runner:
             judged=(),
         )
 
-    def _earlier(self, facts: tuple[Facts, ...], left_out: tuple[LeftOut, ...]) -> Run:
+    def _earlier(self, facts: tuple[Facts, ...], left_out: tuple[LeftOut, ...], asked: str) -> Run:
         earlier = read_run(self._job.out)
         if earlier.complete or (earlier.config, earlier.environment) != (self._config, here()):
             what = "a complete run" if earlier.complete else "another configuration's, or another machine's, run"
             raise InvalidRun(f"{self._job.out} holds {what}: give another --out")
+        if earlier.asked != asked:
+            raise InvalidRun(f"prompts or questions have changed since {self._job.out} was begun: give another --out")
         known = {one.name: one for one in earlier.variants}
         facts = tuple(_same(known.get(one.name, one), one, self._job.out) for one in facts)
         whole = tuple(one for one in earlier.measured if one.whole)

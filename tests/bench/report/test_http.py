@@ -300,6 +300,20 @@ def test_a_run_does_not_go_on_with_another_model(tmp_path: Path) -> None:
     assert "a is what was served then, and now it is fake-model: give another --out" in " ".join(other.output.split())
 
 
+def test_a_run_does_not_go_on_with_other_prompts(tmp_path: Path) -> None:
+    (tmp_path / "mine.txt").write_text("one\ntwo\n")
+    with fake_openai() as server:
+        arguments = ("http", "--url", server.url, "--prompts", tmp_path / "mine.txt", *SMALL, "--out", tmp_path / "out")
+        assert bench(*arguments).exit_code == 0
+        values = json.loads((tmp_path / "out" / "results.json").read_text())
+        (tmp_path / "out" / "results.json").write_text(json.dumps({**values, "complete": False}))
+        (tmp_path / "mine.txt").write_text("one\nthree\n")
+        other = bench(*arguments)
+
+    assert other.exit_code == 2
+    assert "prompts or questions have changed" in " ".join(other.output.split())
+
+
 def test_a_folder_of_another_run_is_not_gone_on_with(tmp_path: Path) -> None:
     with fake_openai() as server:
         assert bench("http", "--url", server.url, *SMALL, "--out", tmp_path).exit_code == 0
