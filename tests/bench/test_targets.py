@@ -41,9 +41,10 @@ class Kept:
 
 @asynccontextmanager
 async def keeping(*chunks: Any) -> AsyncIterator[Kept]:
-    kept = Kept(chunks=list(chunks))
+    kept, open_ones = Kept(chunks=list(chunks)), list[tuple[asyncio.Task[Any] | None, asyncio.StreamWriter]]()
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        open_ones.append((asyncio.current_task(), writer))
         kept.connections += 1
         while head := await _head(reader):
             await reader.readexactly(int(head.lower().split("content-length: ")[1].split("\r\n")[0]))
@@ -53,18 +54,20 @@ async def keeping(*chunks: Any) -> AsyncIterator[Kept]:
                 writer.write(f"{len(line):x}\r\n".encode() + line + b"\r\n")
             writer.write(b"0\r\n\r\n")
             await writer.drain()
-        writer.close()
 
     async with await asyncio.start_server(serve, "127.0.0.1", 0) as server:
         kept.url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}"
         yield kept
+        for task, writer in open_ones:
+            writer.close()
+            await asyncio.gather(*filter(None, [task]), writer.wait_closed(), return_exceptions=True)
 
 
 async def _head(reader: asyncio.StreamReader) -> str:
     """Empty at the end."""
     try:
         return (await reader.readuntil(b"\r\n\r\n")).decode()
-    except asyncio.IncompleteReadError:
+    except (asyncio.IncompleteReadError, ConnectionError):
         return ""
 
 
