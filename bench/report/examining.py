@@ -12,7 +12,7 @@ from typing import Any, TypeAlias
 from bench.environment import cores
 from bench.errors import EngineNotReady, NotScored
 from bench.prompts import HANDBOOK
-from bench.report.config import Config
+from bench.report.config import Config, file_name
 from bench.report.judging import ask_handbook, ingest_handbook, read_answers, score_choices, settings_of
 from bench.report.preparing import ChoiceSet, Prepared, Ready
 from bench.report.records import Judged, LeftOut, Question, Run, Why
@@ -135,8 +135,8 @@ class Examination:
                 yield Judged(ready.name, asked.name, "choices", tuple(found.values()), whole=is_whole)
 
     async def _handbook(self, ready: Ready, asked: Handbook, guard: _Guard) -> AsyncGenerator[Judged]:
-        """The whole of it is asked again where it was not ended: it is short, and answers may build on each other."""
-        file = self._around.scratch / "answers.jsonl"
+        """What had been answered is seen every few seconds; where it was not ended all of it is asked again."""
+        file = self._around.scratch / f"answers-{file_name(ready.name)}.jsonl"
         asking = asyncio.create_task(self._ask_handbook(ready, file))
         try:
             while not asking.done():
