@@ -11,10 +11,10 @@ from pathlib import Path, PurePosixPath
 from bench.errors import InvalidDataset
 
 _ARCHIVES = (".zip", ".tar", ".tgz", ".tar.gz")
-_DAMAGED = (
-    OSError, EOFError, zipfile.BadZipFile, tarfile.TarError, zlib.error,
-    RuntimeError, NotImplementedError,  # a password, a way of packing that is not known
-)  # fmt: skip
+_UNREADABLE = (OSError, EOFError, zipfile.BadZipFile, tarfile.TarError, zlib.error, NotImplementedError)
+"""What the standard library raises for damaged archives; the last for a way of packing that it does not know."""
+_ENCRYPTED = 0x1
+"""The bit of a zip entry's flags."""
 _LONGEST = 64 * 2**20
 """Bytes of one file: the largest of these sets has one of a megabyte."""
 _AT_ONCE = 2**20
@@ -35,7 +35,7 @@ def csv_files(folder: Path) -> dict[PurePosixPath, str]:
                 found[inside] = _text(path.read_bytes(), inside)
             elif path.name.endswith(_ARCHIVES):
                 found |= {inside.parent / name: _text(data, name) for name, data in _members(path)}
-        except _DAMAGED as error:
+        except _UNREADABLE as error:
             raise InvalidDataset(f"{path} cannot be read: {error}") from error
     if not found:
         raise InvalidDataset(f"{folder} holds no CSV file, nor an archive with one")
@@ -63,11 +63,18 @@ def fetched(dataset: str) -> Path:
 
 
 def _members(archive: Path) -> Iterator[tuple[PurePosixPath, bytes]]:
-    """Read in memory: nothing is unpacked, so no name in it can lead anywhere."""
+    """
+    Read in memory: nothing is unpacked, so no name in it can lead anywhere.
+
+    Raises:
+        InvalidDataset: a file in it needs a password.
+    """
     if archive.suffix == ".zip":
         with zipfile.ZipFile(archive) as opened:
             for entry in opened.infolist():
                 if _is_wanted(PurePosixPath(entry.filename)) and entry.file_size <= _LONGEST:
+                    if entry.flag_bits & _ENCRYPTED:
+                        raise InvalidDataset(f"{archive} cannot be read: {entry.filename} needs a password")
                     yield PurePosixPath(entry.filename), opened.read(entry)
         return
     with tarfile.open(archive) as packed:

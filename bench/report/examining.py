@@ -125,7 +125,7 @@ class Examination:
             missing,
             threads=self._around.threads or cores(),
             environment=self._around.environment,
-            log=self._around.logs / f"choices-{ready.name}.log".replace("/", "-"),
+            log=self._around.logs / f"choices-{file_name(ready.name)}.log",
             progress=progress,
         )
         async with aclosing(scoring):
@@ -167,7 +167,7 @@ class Examination:
                 limit=self._config.accuracy.handbook_limit,
                 file=file,
                 data_dir=data_dir,
-                log=around.logs / f"handbook-{ready.name}.log".replace("/", "-"),
+                log=around.logs / f"handbook-{file_name(ready.name)}.log",
                 environment=around.environment,
             )
 

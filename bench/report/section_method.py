@@ -18,7 +18,8 @@ _BUSY_CLIENT = 0.5
 _LATE_S = 0.05
 _FEW = 100
 _SHORT = 0.95
-_IN_BF16 = ("local", "hf-pipeline")
+_WITH_WEIGHTS = ("local", "hf-pipeline")
+"""They run from a folder of weights with its tokenizer; where these are not INT8 they are computed in bfloat16."""
 
 
 def method(run: Run, words: Words) -> Iterator[str]:
@@ -76,7 +77,7 @@ def _sentences(run: Run, words: Words) -> Iterator[str]:
 
 def _are_counted(run: Run) -> bool:
     """Whether a tokenizer was at hand when prompts were made."""
-    return bool(run.config.tokenizer) or any(one.provider in _IN_BF16 for one in run.variants)
+    return bool(run.config.tokenizer) or any(one.provider in _WITH_WEIGHTS for one in run.variants)
 
 
 def _told(run: Run) -> tuple[float, float] | None:
@@ -92,7 +93,7 @@ def _doubts(run: Run, words: Words) -> Iterator[str]:
     elsewhere = busy_elsewhere(run)
     if elsewhere is not None and elsewhere > _BUSY_ELSEWHERE:
         yield words("doubt elsewhere", share=share(elsewhere))
-    bounds, bf16 = run.bounds, any(one.precision == "none" and one.provider in _IN_BF16 for one in run.variants)
+    bounds, bf16 = run.bounds, any(one.precision == "none" and one.provider in _WITH_WEIGHTS for one in run.variants)
     if bf16 and bounds and bounds.gemm_bf16_gops < bounds.gemm_fp32_gops:
         yield words("doubt bf16", bf16=bounds.gemm_bf16_gops, fp32=bounds.gemm_fp32_gops)
     if (client := busy_client(run)) > _BUSY_CLIENT:
