@@ -47,10 +47,10 @@ def weigh(run: Run, variant: str) -> Weighed:
     untested = tuple(one for one in found if one.verdict == "untested")
     same = tuple(one for one in found if one not in (*better, *worse, *untested))
     answers = tuple(quality_changes(run, variant))
-    if not found:
-        advice: Advice = "not measured"
-    elif _fails(run, variant):
-        advice = "fails"
+    if _fails(run, variant):
+        advice: Advice = "fails"
+    elif not found:
+        advice = "not measured"
     elif len(found) == len(untested) and not any(one.is_worse for one in answers):
         advice = "undecided"
     else:
@@ -63,7 +63,7 @@ def is_relevant(change: Change) -> bool:
 
 
 def _fails(run: Run, variant: str) -> bool:
-    share, other = (len(run.failures(name)) / run.requests(name) for name in (variant, run.base))
+    share, other = (len(run.failures(name)) / (run.requests(name) or 1) for name in (variant, run.base))
     return share > max(other, run.config.allowed_errors)
 
 
