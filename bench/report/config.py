@@ -6,12 +6,15 @@ from pathlib import Path
 from typing import Annotated, Literal, TypeAlias
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import BaseModel, ConfigDict, Field, Strict, StringConstraints, model_validator
 
 LONGEST_NAME = 40
 Name: TypeAlias = Annotated[
     str, StringConstraints(strip_whitespace=True, min_length=1, max_length=LONGEST_NAME, pattern=r"^[^|`\n\r]+$")
 ]
+Count: TypeAlias = Annotated[int, Strict()]
+"""`true` is no number, and neither is a text."""
+Rate: TypeAlias = Annotated[float, Strict()]
 Provider = Literal["local", "hf-pipeline", "openai", "llama-cpp"]
 Precision = Literal["none", "int8"]
 _BILLION = 10**9
@@ -33,8 +36,8 @@ class Prompts(_Part):
     """
 
     kind: Literal["generated", "rag", "file"] = "generated"
-    tokens: int = Field(50, ge=8, le=100_000)
-    seed: int | None = Field(None, ge=0, lt=_BILLION)
+    tokens: Count = Field(50, ge=8, le=100_000)
+    seed: Count | None = Field(None, ge=0, lt=_BILLION)
     """Where it is not set each run has another: a server that runs on may still know the prompts of the last one."""
     file: Path | None = None
     fresh: bool = True
@@ -60,7 +63,7 @@ class Variant(_Part):
     """With `local`: more of larkwise's settings, without their prefix."""
     url: str | None = None
     """With `openai`: the server's address; its key is LARKWISE_LLM_API_KEY."""
-    pid: int | None = Field(None, ge=1)
+    pid: Count | None = Field(None, ge=1)
     """With `openai`, and a server on this machine: the process whose CPU and memory are counted."""
     ignore_eos: bool | None = None
     """With `openai`: whether the server is told to answer in full length; where it is not set, it is tried."""
@@ -97,11 +100,11 @@ class Scenario(_Part):
     """
 
     name: Name
-    requests: int = Field(ge=1, le=1_000_000)
-    clients: int | None = Field(None, ge=1, le=10_000)
-    requests_per_s: float | None = Field(None, ge=0.0001, le=100_000)
-    prompt_tokens: int | None = Field(None, ge=8, le=100_000)
-    answer_tokens: int | None = Field(None, ge=1, le=100_000)
+    requests: Count = Field(ge=1, le=1_000_000)
+    clients: Count | None = Field(None, ge=1, le=10_000)
+    requests_per_s: Rate | None = Field(None, ge=0.0001, le=100_000)
+    prompt_tokens: Count | None = Field(None, ge=8, le=100_000)
+    answer_tokens: Count | None = Field(None, ge=1, le=100_000)
 
     @model_validator(mode="after")
     def _one_kind(self) -> Scenario:
@@ -118,8 +121,8 @@ class Choices(_Part):
     folder: Path | None = None
     hub: str | None = None
     name: Name | None = None
-    limit: int | None = Field(None, ge=1)
-    shots: int = Field(5, ge=0, le=50)
+    limit: Count | None = Field(None, ge=1)
+    shots: Count = Field(5, ge=0, le=50)
     """Answered questions before the one that is asked, where the set has such (`dev`)."""
 
     @model_validator(mode="after")
@@ -135,7 +138,7 @@ class Choices(_Part):
 
 class Accuracy(_Part):
     handbook: bool = True
-    handbook_limit: int | None = Field(None, ge=1)
+    handbook_limit: Count | None = Field(None, ge=1)
     choices: tuple[Choices, ...] = ()
 
 
@@ -147,13 +150,13 @@ class Config(_Part):
     tokenizer: str | None = None
     """Of which model tokens are counted, where no variant has its weights here."""
     device: Literal["auto", "cpu"] = "auto"
-    threads: int | None = Field(None, ge=1, le=1024)
+    threads: Count | None = Field(None, ge=1, le=1024)
     loading: Literal["auto", "together", "apart"] = "auto"
     """Whether all variants are in memory at once, or each has its turn alone; `auto` is apart on a GPU."""
-    repeats: int = Field(3, ge=1, le=100)
-    warm_up: int = Field(2, ge=0, le=1000)
-    answer_tokens: int = Field(64, ge=1, le=100_000)
-    allowed_errors: float = Field(0.01, ge=0, le=1)
+    repeats: Count = Field(3, ge=1, le=100)
+    warm_up: Count = Field(2, ge=0, le=1000)
+    answer_tokens: Count = Field(64, ge=1, le=100_000)
+    allowed_errors: Rate = Field(0.01, ge=0, le=1)
     """The share of a variant's requests that may fail before the command itself fails."""
     prompts: Prompts = Prompts()
     variants: tuple[Variant, ...] = Field(min_length=1, max_length=8)

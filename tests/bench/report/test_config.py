@@ -58,6 +58,7 @@ def test_a_few_lines_are_enough(tmp_path: Path) -> None:
         (LEAST.replace("clients: 1", "requests_per_s: .inf"), "scenarios.0.requests_per_s: input should be a finite"),
         (LEAST.replace("requests: 4", "requests: many"), "scenarios.0.requests: input should be a valid integer"),
         (LEAST.replace(", requests: 4", ""), "scenarios.0.requests is missing"),
+        ("repeats: true" + LEAST, "repeats: input should be a valid integer, not True"),
         ("repeats: 0" + LEAST, "repeats: input should be greater than or equal to 1, not 0"),
         ("baseline: fp16" + LEAST, "`baseline` is 'fp16', and the variants are bf16"),
         (LEAST.replace("- {name: bf16}", "- {name: a}\n  - {name: a}"), "two variants are called 'a'"),
