@@ -28,6 +28,7 @@ _MIGRATIONS = Path(__file__).parent / "migrations"
 _SYNCHRONOUS = {"sqlite+aiosqlite": "sqlite", "postgresql+asyncpg": "postgresql+psycopg"}
 _WRITERS = 4
 """Threads; of SQLite's connections one writes at a time."""
+_READERS = 4
 
 
 class DatabaseUnavailable(Exception):
@@ -149,10 +150,11 @@ class Rated:
 class Database:
     """Open it with `open_database`; one for the whole process."""
 
-    def __init__(self, engine: AsyncEngine, writer: Engine) -> None:
+    def __init__(self, engine: AsyncEngine, blocking: Engine) -> None:
         self._engine = engine
-        self._writer = writer
-        self._threads = ThreadPoolExecutor(_WRITERS, "database")
+        self._blocking = blocking
+        self._writers = ThreadPoolExecutor(_WRITERS, "database-writer")
+        self._readers = ThreadPoolExecutor(_READERS, "database-reader")
         self._turns = Turns() if engine.dialect.name == "sqlite" else None
         self.session = async_sessionmaker(engine, expire_on_commit=False)
 
@@ -169,10 +171,18 @@ class Database:
         which nobody else may write. Whoever is `urgent` goes before those who wait for their turn.
         """
         async with self._turn(urgent=urgent):
-            return await asyncio.get_running_loop().run_in_executor(self._threads, self._written, work)
+            return await asyncio.get_running_loop().run_in_executor(self._writers, self._written, work)
+
+    async def read(self, work: Callable[[Session], T]) -> T:
+        """What `work` returns, which has to be complete: in a thread, in one go, as `write`."""
+        return await asyncio.get_running_loop().run_in_executor(self._readers, self._read, work)
 
     def _written(self, work: Callable[[Session], T]) -> T:
-        with Session(self._writer, expire_on_commit=False) as session, session.begin():
+        with Session(self._blocking, expire_on_commit=False) as session, session.begin():
+            return work(session)
+
+    def _read(self, work: Callable[[Session], T]) -> T:
+        with Session(self._blocking) as session:
             return work(session)
 
     @asynccontextmanager
@@ -186,11 +196,12 @@ class Database:
 
     async def close(self) -> None:
         await self._engine.dispose()
-        await asyncio.to_thread(self._close_writer)
+        await asyncio.to_thread(self._close_blocking)
 
-    def _close_writer(self) -> None:
-        self._threads.shutdown()
-        self._writer.dispose()
+    def _close_blocking(self) -> None:
+        self._readers.shutdown()
+        self._writers.shutdown()
+        self._blocking.dispose()
 
     async def ping(self) -> None:
         """Raises SQLAlchemyError where the database does not answer."""
@@ -296,7 +307,7 @@ async def open_database(url: str) -> Database:
         await asyncio.to_thread(_migrate, parsed)
         # in a thread: for a relative path SQLAlchemy asks for the working directory, which blocks
         engine = await asyncio.to_thread(create_async_engine, parsed)
-        writer = await asyncio.to_thread(open_blocking, parsed)
+        blocking = await asyncio.to_thread(open_blocking, parsed)
     except (SQLAlchemyError, OSError, ImportError) as error:
         shown = parsed.render_as_string(hide_password=True)
         reason = str(error).splitlines()[0]
@@ -305,7 +316,7 @@ async def open_database(url: str) -> Database:
         ) from error
     if parsed.get_backend_name() == "sqlite":
         event.listen(engine.sync_engine, "connect", _prepare_sqlite)
-    return Database(engine, writer)
+    return Database(engine, blocking)
 
 
 def _prepare_sqlite(connection: Any, _record: Any) -> None:

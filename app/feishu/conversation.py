@@ -11,7 +11,6 @@ from sqlalchemy.orm import Session
 from app.database import AnswerRow, Database
 from app.feishu.inbox import Item
 from app.feishu.tables import ChatRow, InboxRow, SessionLeaseRow
-from app.finishing import unbroken
 from chains.answers import Turn
 from chains.language import Language, language_of
 
@@ -27,40 +26,29 @@ class Conversations:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    @unbroken
     async def history(self, item: Item) -> list[Turn]:
         """The turns before the item's, the oldest first."""
-        async with self._database.session() as session:
-            rows = [row for row in await session.scalars(await self._asked_before(item)) if row.answers][:_TURNS]
-            answers = {
-                row.id: row
-                for row in await session.scalars(
-                    select(AnswerRow).where(AnswerRow.id.in_([row.answers[-1] for row in rows]))
-                )
-            }
-        known = [(row.question, answers.get(row.answers[-1])) for row in reversed(rows)]
-        return [{"question": asked, "answer": str(answer.output["answer"])} for asked, answer in known if answer]
+        return await self._database.read(lambda session: _history(session, item))
 
-    @unbroken
     async def last_answer(self, item: Item) -> AnswerRow | None:
         """The newest of the conversation."""
-        async with self._database.session() as session:
-            rows = [row for row in await session.scalars(await self._asked_before(item)) if row.answers]
-            return await session.get(AnswerRow, rows[0].answers[-1]) if rows else None
+
+        def newest(session: Session) -> AnswerRow | None:
+            rows = _asked_before(session, item)
+            return session.get(AnswerRow, rows[0].answers[-1]) if rows else None
+
+        return await self._database.read(newest)
 
     async def forget(self, item: Item) -> None:
         """From here on nothing before the item is history."""
         statement = update(SessionLeaseRow).where(SessionLeaseRow.key == item.session).values(forgotten_until=item.id)
         await self._database.write(lambda session: session.execute(statement))
 
-    @unbroken
     async def collection(self, chat_id: str) -> str:
         """Which one the chat asks."""
-        async with self._database.session() as session:
-            row = await session.get(ChatRow, chat_id)
-            return row.collection if row else DEFAULT
+        row = await self._database.read(lambda session: session.get(ChatRow, chat_id))
+        return row.collection if row else DEFAULT
 
-    @unbroken
     async def language(self, item: Item) -> Language | None:
         """Of the person's last question in the item's chat, else of anybody's; None where there is none yet."""
         asked = (
@@ -69,9 +57,8 @@ class Conversations:
             .order_by(InboxRow.id.desc())
             .limit(1)
         )
-        async with self._database.session() as session:
-            own = await session.scalar(asked.where(InboxRow.person == item.person))
-            question = own or await session.scalar(asked)
+        own = asked.where(InboxRow.person == item.person)
+        question = await self._database.read(lambda session: session.scalar(own) or session.scalar(asked))
         return language_of(question) if question else None
 
     async def choose(self, chat_id: str, collection: str) -> None:
@@ -86,17 +73,26 @@ class Conversations:
 
         await self._database.write(upsert)
 
-    async def _asked_before(self, item: Item) -> Any:
-        """The newest first: of the conversation, and the message that it hangs on."""
-        async with self._database.session() as session:
-            lease = await session.get(SessionLeaseRow, item.session)
-        forgotten = lease.forgotten_until if lease else 0
-        root = str(item.event.get("root_id") or "")
-        here = or_(InboxRow.session == item.session, InboxRow.message_id == root)
-        return (
-            select(InboxRow)
-            .where(here, InboxRow.id > forgotten, InboxRow.id != item.id, InboxRow.created_ms <= item.created_ms)
-            .where(InboxRow.kind == "message", InboxRow.question != "")
-            .order_by(InboxRow.created_ms.desc(), InboxRow.id.desc())
-            .limit(_LOOKED_AT)
-        )
+
+def _history(session: Session, item: Item) -> list[Turn]:
+    rows = _asked_before(session, item)[:_TURNS]
+    newest = [row.answers[-1] for row in rows]
+    answers = {row.id: row for row in session.scalars(select(AnswerRow).where(AnswerRow.id.in_(newest)))}
+    known = [(row.question, answers.get(row.answers[-1])) for row in reversed(rows)]
+    return [{"question": asked, "answer": str(answer.output["answer"])} for asked, answer in known if answer]
+
+
+def _asked_before(session: Session, item: Item) -> list[InboxRow]:
+    """What was answered, the newest first: of the conversation, and the message that it hangs on."""
+    lease = session.get(SessionLeaseRow, item.session)
+    forgotten = lease.forgotten_until if lease else 0
+    root = str(item.event.get("root_id") or "")
+    here = or_(InboxRow.session == item.session, InboxRow.message_id == root)
+    query = (
+        select(InboxRow)
+        .where(here, InboxRow.id > forgotten, InboxRow.id != item.id, InboxRow.created_ms <= item.created_ms)
+        .where(InboxRow.kind == "message", InboxRow.question != "")
+        .order_by(InboxRow.created_ms.desc(), InboxRow.id.desc())
+        .limit(_LOOKED_AT)
+    )
+    return [row for row in session.scalars(query) if row.answers]

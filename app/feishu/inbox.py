@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, delete, func, select, update
+from sqlalchemy import Connection, Select, delete, func, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -19,7 +19,7 @@ from sqlalchemy.orm import Session
 from app.database import Database
 from app.feishu.errors import InboxUnavailable
 from app.feishu.tables import InboxRow, SessionLeaseRow
-from app.finishing import all_finished, unbroken
+from app.finishing import all_finished
 
 logger = logging.getLogger(__name__)
 KEPT = timedelta(days=30)
@@ -153,13 +153,11 @@ class Inbox:
             if not kept.done():
                 kept.set_exception(InboxUnavailable("the inbox cannot be written"))
 
-    @unbroken
     async def knows(self, event_id: str) -> bool:
         """Whether it has come before."""
-        async with self._database.session() as session:
-            return await session.scalar(select(InboxRow.id).where(InboxRow.event_id == event_id)) is not None
+        query = select(InboxRow.id).where(InboxRow.event_id == event_id)
+        return await self._database.read(lambda session: session.scalar(query)) is not None
 
-    @unbroken
     async def waiting_sessions(self) -> list[str]:
         """Where something is due: what is said beside a conversation first, then the oldest; not all of very many."""
         query = (
@@ -170,10 +168,8 @@ class Inbox:
             .order_by(InboxRow.session.contains(ASIDE).desc(), func.min(InboxRow.id))
             .limit(_LOOKED_AT)
         )
-        async with self._database.session() as session:
-            return list(await session.scalars(query))
+        return await self._database.read(lambda session: list(session.scalars(query)))
 
-    @unbroken
     async def unbegun(self, key: str) -> list[Item]:
         """The messages of a session that nothing was done about yet, in the order in which people wrote."""
         query = (
@@ -182,10 +178,8 @@ class Inbox:
             .where(InboxRow.kind == "message", InboxRow.attempts == 0)
             .order_by(InboxRow.created_ms, InboxRow.id)
         )
-        async with self._database.session() as session:
-            return [_item(row) for row in await session.scalars(query)]
+        return await self._database.read(lambda session: [_item(row) for row in session.scalars(query)])
 
-    @unbroken
     async def clicks_for_another(self, target: Item) -> tuple[int, int]:
         """How often another answer to the target was asked for: what is still open, and what has ended."""
         query = select(InboxRow.state).where(
@@ -193,8 +187,7 @@ class Inbox:
             InboxRow.kind == "click",
             InboxRow.message_id.startswith(f"regenerate-{target.id}-"),
         )
-        async with self._database.session() as session:
-            states = list(await session.scalars(query))
+        states = await self._database.read(lambda session: list(session.scalars(query)))
         open_ones = sum(state in OPEN for state in states)
         return open_ones, len(states) - open_ones
 
@@ -203,15 +196,11 @@ class Inbox:
         statement = update(InboxRow).where(InboxRow.session == key, InboxRow.state.in_(OPEN)).values(due_at=due_at)
         await self._database.write(lambda session: session.execute(statement))
 
-    @unbroken
     async def next_of_all(self) -> Item | None:
         """The oldest that has not ended."""
         query = select(InboxRow).where(InboxRow.state.in_(OPEN)).order_by(InboxRow.id).limit(1)
-        async with self._database.session() as session:
-            row = await session.scalar(query)
-            return _item(row) if row else None
+        return await self._first(query)
 
-    @unbroken
     async def next_in(self, key: str) -> Item | None:
         """The first of a session that has not ended."""
         query = (
@@ -220,30 +209,22 @@ class Inbox:
             .order_by(InboxRow.created_ms, InboxRow.id)
             .limit(1)
         )
-        async with self._database.session() as session:
-            row = await session.scalar(query)
-            return _item(row) if row else None
+        return await self._first(query)
 
-    @unbroken
     async def get(self, item_id: int) -> Item | None:
-        async with self._database.session() as session:
-            row = await session.get(InboxRow, item_id)
-            return _item(row) if row else None
+        return await self._first(select(InboxRow).where(InboxRow.id == item_id))
 
-    @unbroken
     async def of_message(self, message_id: str) -> Item | None:
         """What somebody's message has become."""
-        return await self._first(InboxRow.message_id == message_id)
+        return await self._first(select(InboxRow).where(InboxRow.message_id == message_id))
 
-    @unbroken
     async def of_reply(self, reply_id: str) -> Item | None:
         """What the bot's own message answers."""
-        return await self._first(InboxRow.reply_id == reply_id)
+        return await self._first(select(InboxRow).where(InboxRow.reply_id == reply_id).limit(1))
 
-    async def _first(self, condition: Any) -> Item | None:
-        async with self._database.session() as session:
-            row = await session.scalar(select(InboxRow).where(condition).limit(1))
-            return _item(row) if row else None
+    async def _first(self, query: Select[InboxRow]) -> Item | None:
+        row = await self._database.read(lambda session: session.scalar(query))
+        return _item(row) if row else None
 
     async def change(self, item: Item, **values: Any) -> Item:
         """
@@ -337,11 +318,9 @@ class Inbox:
         )
         return await self._database.write(lambda session: session.scalar(statement)) is not None
 
-    @unbroken
     async def is_leased(self, key: str, owner: str) -> bool:
         """Whether it is another one's than the owner's."""
-        async with self._database.session() as session:
-            row = await session.get(SessionLeaseRow, key)
+        row = await self._database.read(lambda session: session.get(SessionLeaseRow, key))
         return row is not None and row.owner not in (None, owner) and row.lease_until >= time.time()
 
     async def renew(self, owner: str, lease_s: float) -> set[str]:
