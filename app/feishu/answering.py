@@ -24,12 +24,17 @@ CHAIN = "rag"
 
 @dataclass(frozen=True, slots=True)
 class Asked:
-    """What is put to the chain; `attempt` counts the answers that were not good enough."""
+    """
+    What is put to the chain; `attempt` counts the answers that were not good enough.
+
+    `remark` is what the asker has to know beside the answer; it is kept with it.
+    """
 
     question: str
     collection: str
     history: list[Turn]
     attempt: int = 0
+    remark: str = ""
 
 
 def caller_of(person: str) -> str:
@@ -56,7 +61,7 @@ async def answer(
             output = output + AddableDict(piece)
             if piece.get("answer"):
                 show(str(output["answer"]))
-    return dict(output) | {"collection": asked.collection, "stopped": stop.is_set()}
+    return dict(output) | {"collection": asked.collection, "stopped": stop.is_set(), "remark": asked.remark}
 
 
 async def keep(

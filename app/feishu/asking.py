@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+from sqlalchemy.exc import SQLAlchemyError
 
 from app.database import Database
 from app.feishu.answering import Asked, answer, keep
-from app.feishu.cards import AnswerShown, answer_card, note_card
+from app.feishu.cards import AnswerShown, answer_card, answer_text, note_card
 from app.feishu.conversation import Conversations
 from app.feishu.delivery import Deliverer, Numbers, uuid_of
-from app.feishu.errors import CardProblem, ContentRefused
+from app.feishu.errors import CallFailed, CardProblem, ContentRefused, PlatformUnavailable
 from app.feishu.inbox import Inbox, Item
 from app.feishu.live import LiveCard, live
-from app.feishu.markup import without_mentions
 from app.feishu.showing import LinkOf, shown_answer
 from app.feishu.texts import say
 from app.feishu.wire import Content
@@ -31,7 +33,9 @@ from models.errors import ModelError, QueueFull
 logger = logging.getLogger(__name__)
 MAX_ANSWERS = 4
 """To one question; each further one costs the model as much as a new question."""
-RECALLED = "recalled"
+RECALLED, STOPPED = "recalled", "stopped"
+"""Outcomes of an item that is not to be answered any more, whichever process is about to."""
+_LOOK_S = 1.0
 _NO_ANSWER = (ModelError, IngestError, ChainError)
 
 
@@ -77,7 +81,7 @@ class Asking:
             running.stop.set()
         return bool(found)
 
-    async def ask(self, item: Item, question: str, numbers: Numbers) -> Item:
+    async def ask(self, item: Item, question: str, numbers: Numbers, *, remark: str = "") -> Item:
         """
         Answer somebody's message; raises as `Deliverer.text`.
         """
@@ -85,18 +89,23 @@ class Asking:
         if item.state == "waiting":
             item = await self._inbox.change(item, question=question)
             card = LiveCard(self._deliverer, self._inbox, item, language, question, numbers)
+            if item.outcome == STOPPED:
+                return await self.tell(item, language, say("stopped", language), numbers)
             asked = Asked(
                 question,
                 await self._conversations.collection(item.chat_id),
                 await self._conversations.history(item),
+                remark=remark,
             )
             try:
                 output = await self._answered(item, asked, card)
             except _NO_ANSWER as error:
                 return await self.tell(card.item, language, _why(error, asked, language), numbers)
-            if await self._is_recalled(item):
+            outcome = await self._outcome(item)
+            if outcome == RECALLED:
                 return await self.drop(card.item, language, numbers)
-            if not output.get("answer"):
+            # who was told that it is stopped is not given all of it
+            if not output.get("answer") or (outcome == STOPPED and not output["stopped"]):
                 return await self.tell(card.item, language, say("stopped", language), numbers)
             item, _ = await keep(self._database, card.item, question, output)
         return await self._deliverer.answer(item, await self._shown(item), numbers)
@@ -109,7 +118,7 @@ class Asking:
         """
         language = language_of(target.question)
         failed = ""
-        if click.state == "waiting":
+        if click.state == "waiting" and click.outcome != STOPPED:
             last = (await self._outputs(target))[-1]
             card = LiveCard(self._deliverer, self._inbox, target, language, target.question, numbers)
             history = await self._conversations.history(target)
@@ -125,12 +134,29 @@ class Asking:
             await self.restore(target, numbers)
         except (ContentRefused, CardProblem) as error:
             logger.warning("item %d: its card cannot be changed: %s", target.id, error)
-            failed = failed or (await self._shown(target)).answer
+            failed = failed or answer_text(await self._shown(target))
+            if click.state == "answered":
+                await self._restore_earlier(target, numbers)
         if failed:
-            uuid = uuid_of(click, "text")
-            await self._deliverer.client.reply(
-                str(target.message_id), Content.text(without_mentions(failed)), uuid=uuid, chat_id=target.chat_id
-            )
+            await self._say_apart(click, target, failed)
+
+    async def _restore_earlier(self, target: Item, numbers: Numbers) -> None:
+        """The card, which holds what was streamed of the newest answer, shows those before it again."""
+        try:
+            await self.restore(replace(target, answers=target.answers[:-1]), numbers)
+        except PlatformUnavailable:
+            raise
+        except CallFailed as error:
+            logger.warning("item %d: its card stays as it is: %s", target.id, error)
+
+    async def _say_apart(self, click: Item, target: Item, text: str) -> None:
+        """What cannot be in the card."""
+        try:
+            await self._deliverer.beside(target, text, uuid=uuid_of(click, "text"))
+        except ContentRefused as error:
+            logger.warning("item %d: nor is text taken: %s", target.id, error)
+            refused = say("refused_content", language_of(target.question))
+            await self._deliverer.beside(target, refused, uuid=uuid_of(click, "refused"))
 
     async def restore(self, target: Item, numbers: Numbers) -> None:
         """
@@ -157,8 +183,21 @@ class Asking:
 
     async def _answered(self, item: Item, asked: Asked, card: LiveCard) -> dict[str, Any]:
         with self._one(item, str(card.item.message_id)) as stop:
-            async with live(card):
-                return await answer(self._services, item, asked, stop=stop, show=card.show)
+            looking = asyncio.create_task(self._look_for_end(item, stop))
+            try:
+                async with live(card):
+                    return await answer(self._services, item, asked, stop=stop, show=card.show)
+            finally:
+                looking.cancel()
+                await asyncio.gather(looking, return_exceptions=True)
+
+    async def _look_for_end(self, item: Item, stop: asyncio.Event) -> None:
+        """Until it is cancelled: another process may be told that nobody wants the answer any more."""
+        while not stop.is_set():
+            await asyncio.sleep(_LOOK_S)
+            with contextlib.suppress(SQLAlchemyError, OSError):
+                if await self._outcome(item) in (RECALLED, STOPPED):
+                    stop.set()
 
     @contextmanager
     def _one(self, item: Item, message_id: str) -> Iterator[asyncio.Event]:
@@ -169,9 +208,10 @@ class Asking:
         finally:
             del self._running[item.session]
 
-    async def _is_recalled(self, item: Item) -> bool:
+    async def _outcome(self, item: Item) -> str:
+        """As it is now: it may have been marked meanwhile."""
         now = await self._inbox.get(item.id)
-        return now is not None and now.outcome == RECALLED
+        return now.outcome if now else ""
 
     async def drop(self, item: Item, language: Language, numbers: Numbers) -> Item:
         """Nobody wants the answer any more; a card that is to be seen says why it ends."""
@@ -194,10 +234,9 @@ class Asking:
             shown_answer,
             newest,
             question=item.question,
-            collection=str(newest["collection"]),
             turn=item.id,
             link_of=self._link_of,
-            earlier=tuple(str(one.get("answer", "")) for one in earlier),
+            earlier=earlier,
         )
 
 

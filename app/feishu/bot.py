@@ -6,7 +6,7 @@ import logging
 from dataclasses import dataclass
 
 from app.feishu import events
-from app.feishu.asking import RECALLED, Asking
+from app.feishu.asking import RECALLED, STOPPED, Asking
 from app.feishu.attachments import Images, NotRecognised
 from app.feishu.commands import STOP, Commands, command_of
 from app.feishu.content import Said, mentions_of, said
@@ -18,6 +18,7 @@ from app.feishu.errors import (
     ChatClosed,
     ContentRefused,
     MessageGone,
+    Misconfigured,
     PlatformUnavailable,
     QuotaSpent,
     ResourceTooLarge,
@@ -33,6 +34,14 @@ from ingest.errors import DocumentError
 logger = logging.getLogger(__name__)
 MAX_ATTEMPTS = 6
 """More than that an item is the reason why the service dies, or fails each time."""
+
+
+class _Unread(Exception):
+    """An image's text cannot be had; the message is for the person, in their `language`."""
+
+    def __init__(self, message: str, language: Language) -> None:
+        super().__init__(message)
+        self.language = language
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,6 +77,8 @@ class Bot:
                 outcome = await self._say_unsure(item, error)
         except (ChatClosed, MessageGone, ContentRefused) as error:
             logger.warning("item %d ends without an answer: %s", item.id, error)
+            if isinstance(error, ContentRefused):
+                await self._say_refused(item)
             await self.inbox.change(item, state="failed", outcome=str(error)[:200])
             return
         values = {"outcome": outcome[:200]} if outcome else {}
@@ -93,7 +104,7 @@ class Bot:
             language = await self._language(item, item.question)
             try:
                 item = await self.asking.tell(item, language, say("failed", language), numbers)
-            except PlatformUnavailable:
+            except PASSING:
                 raise
             except (CallFailed, CannotTell) as error:
                 logger.warning("item %d: nobody could be told that it failed: %s", item.id, error)
@@ -179,15 +190,19 @@ class Bot:
             language = await self._language(item, own_words)
             await self.deliverer.text(item, await self.commands.carry_out(command, item, language))
             return f"/{command.name}"
-        text = words.text
-        if words.images:
-            read = await self._read(item, message, words, numbers)
-            if read is None:
-                return "an image without text"
-            text = f"{text}\n{read}".strip()[:MAX_QUESTION]
-        return await self._question(item, text, numbers)
+        if not words.images:
+            return await self._question(item, words.text, numbers)
+        try:
+            read = await self._read(item, message, words)
+        except _Unread as error:
+            if words.text:
+                remark = say("image_unread", language_of(words.text))
+                return await self._question(item, words.text, numbers, remark=remark)
+            await self.asking.tell(item, error.language, str(error), numbers)
+            return "an image without text"
+        return await self._question(item, f"{words.text}\n{read}".strip()[:MAX_QUESTION], numbers)
 
-    async def _question(self, item: Item, text: str, numbers: Numbers) -> str:
+    async def _question(self, item: Item, text: str, numbers: Numbers, *, remark: str = "") -> str:
         language = await self._language(item, text)
         if not text:
             await self.asking.tell(item, language, say("empty", language), numbers)
@@ -196,25 +211,31 @@ class Bot:
             too_long = say("too_long", language, len(text), MAX_QUESTION)
             await self.asking.tell(item, language, too_long, numbers)
             return "too long"
-        await self.asking.ask(item, text, numbers)
+        await self.asking.ask(item, text, numbers, remark=remark)
         return ""
 
-    async def _read(self, item: Item, message: MessageReceived, words: Said, numbers: Numbers) -> str | None:
-        """The images' text; None where the person was told that there is none."""
+    async def _read(self, item: Item, message: MessageReceived, words: Said) -> str:
+        """
+        The images' text.
+
+        Raises:
+            _Unread: there is none.
+        """
         language = await self._language(item, words.text)
         try:
             return await self.images.text(message.message_id, words.images)
-        except NotRecognised:
-            why = say("no_ocr", language)
-        except ResourceTooLarge:
-            why = say("image_too_large", language, self.images.max_mb)
-        except PASSING:
+        except NotRecognised as error:
+            raise _Unread(say("no_ocr", language), language) from error
+        except ResourceTooLarge as error:
+            raise _Unread(say("image_too_large", language, self.images.max_mb), language) from error
+        except (PlatformUnavailable, QuotaSpent):
             raise
+        except Misconfigured as error:  # not waited for: the conversation would wait with it
+            logger.warning("item %d: an image cannot be fetched: %s", item.id, error)
+            raise _Unread(say("not_permitted", language), language) from error
         except (DocumentError, CallFailed) as error:
             logger.warning("item %d: an image cannot be read: %s", item.id, error)
-            why = say("image_damaged", language)
-        await self.asking.tell(item, language, why, numbers)
-        return None
+            raise _Unread(say("image_damaged", language), language) from error
 
     async def _forwarded(self, item: Item, message: MessageReceived, numbers: Numbers) -> str:
         """The messages of a bundle as one text, as far as a question may be long."""
@@ -234,8 +255,17 @@ class Bot:
         message = events.message_from(item.event)
         language = await self._language(item, "")
         stopped = self.asking.stop(message.session) or self.asking.stop_answer_to(message.root_id)
+        stopped = stopped or await self._marked_stopped(item, message)
         await self.deliverer.text(item, say("stopping" if stopped else "nothing_runs", language))
         return f"/{STOP}"
+
+    async def _marked_stopped(self, item: Item, message: MessageReceived) -> bool:
+        """Of what is not being written here: what another process writes, or nobody yet."""
+        first = await self.inbox.next_in(message.session)
+        for one in (first, await self.inbox.of_message(message.root_id)):
+            if one and one.id < item.id and one.state == "waiting" and one.kind in ("message", "click"):
+                return one.outcome == STOPPED or await self.inbox.mark(one.id, STOPPED, instead_of="")
+        return False
 
     async def _click(self, item: Item, numbers: Numbers) -> str:
         click = events.click_from(item.event)
@@ -247,6 +277,16 @@ class Bot:
         else:
             await self.offers.decide(item, target, await self._language(target, ""))
         return ""
+
+    async def _say_refused(self, item: Item) -> None:
+        """What was to be said is not let through."""
+        if item.kind not in ("message", "stop"):
+            return
+        item = await self.inbox.latest(item)
+        try:
+            await self.deliverer.refused(item, await self._language(item, item.question))
+        except (ChatClosed, MessageGone, ContentRefused, CannotTell) as error:
+            logger.warning("item %d: nor can anybody be told: %s", item.id, error)
 
     async def _say_unsure(self, item: Item, error: CannotTell) -> str:
         """Rather than to answer twice."""

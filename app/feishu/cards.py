@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Literal, TypeAlias
 
 from app.feishu.markup import answer_markup, link, literal, shortened, without_mentions
@@ -20,6 +20,7 @@ MAX_CARD_BYTES = 28_000
 _QUESTION_CHARACTERS = 400
 _QUOTE_CHARACTERS = 160
 _EARLIER_CHARACTERS = 1500
+"""Of each, where all of them do not fit."""
 _SUMMARY_CHARACTERS = 60
 
 
@@ -35,19 +36,32 @@ class SourceShown:
 
 
 @dataclass(frozen=True, slots=True)
+class EarlierShown:
+    """An answer that was not good enough: its marks are those of its own sources."""
+
+    answer: str
+    sources: tuple[SourceShown, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class AnswerShown:
-    """Everything that an answer's card shows; `earlier` holds the texts of the answers before it."""
+    """
+    Everything that an answer's card shows.
+
+    `confidence` is None where it was not finished; `remark` is what the asker has to know beside the answer.
+    """
 
     language: Language
     question: str
     answer: str
     sources: tuple[SourceShown, ...]
-    confidence: float
+    confidence: float | None
     refused: bool
     mode: str
     turn: str
     answer_id: str
-    earlier: tuple[str, ...] = ()
+    earlier: tuple[EarlierShown, ...] = ()
+    remark: str = ""
 
 
 def streaming_card(language: Language, question: str, text: str = "") -> Card:
@@ -68,10 +82,12 @@ def streaming_card(language: Language, question: str, text: str = "") -> Card:
 
 
 def answer_card(shown: AnswerShown) -> Card:
-    """The card that stays; where all of it would be too large, quotes and earlier answers are left out."""
-    whole = _answer_card(shown, quotes=True, earlier=shown.earlier)
-    if size(whole) <= MAX_CARD_BYTES:
-        return whole
+    """The card that stays; where all of it would be too large, quotes and then earlier answers are left out."""
+    short = tuple(replace(one, answer=shortened(one.answer, _EARLIER_CHARACTERS)) for one in shown.earlier)
+    for quotes, earlier in ((True, shown.earlier), (False, short)):
+        card = _answer_card(shown, quotes=quotes, earlier=earlier)
+        if size(card) <= MAX_CARD_BYTES:
+            return card
     return _answer_card(shown, quotes=False, earlier=())
 
 
@@ -124,7 +140,7 @@ def answer_post(shown: AnswerShown) -> dict[str, Any]:
     return {locale: {"title": say("title", shown.language), "content": paragraphs}}
 
 
-def _answer_card(shown: AnswerShown, *, quotes: bool, earlier: Sequence[str]) -> Card:
+def _answer_card(shown: AnswerShown, *, quotes: bool, earlier: Sequence[EarlierShown]) -> Card:
     language = shown.language
     heading = f"**{say('answer', language)}**\n"
     elements = [
@@ -135,9 +151,10 @@ def _answer_card(shown: AnswerShown, *, quotes: bool, earlier: Sequence[str]) ->
         lines = [_source(one, quotes=quotes) for one in shown.sources]
         panel = say("sources", language, len(lines))
         elements.append(_panel(panel, lines, expanded=not shown.refused and len(lines) <= 2))
-    for number, text in enumerate(earlier, start=1):
-        panel = say("earlier", language, number)
-        elements.append(_panel(panel, [answer_markup(shortened(text, _EARLIER_CHARACTERS))]))
+    for number, one in enumerate(earlier, start=1):
+        sources = "\n".join(_source(source, quotes=False) for source in one.sources)
+        contents = [answer_markup(one.answer), *([sources] if sources else [])]
+        elements.append(_panel(say("earlier", language, number), contents))
     elements.append(_markdown(f"<font color='grey'>{literal(_standing(shown))}</font>", text_size="notation"))
     ids = {"turn": shown.turn, "answer_id": shown.answer_id}
     elements.append(
@@ -153,10 +170,15 @@ def _answer_card(shown: AnswerShown, *, quotes: bool, earlier: Sequence[str]) ->
 
 def _standing(shown: AnswerShown) -> str:
     """How far the answer can be trusted, in words."""
+    language = shown.language
     if shown.refused:
-        return say("refused", shown.language)
-    said = say("confidence", shown.language, round(100 * shown.confidence))
-    return f"{said} · {say('extractive', shown.language)}" if shown.mode == "extractive" else said
+        said = say("refused", language)
+    elif shown.confidence is None:
+        said = say("unfinished", language)
+    else:
+        said = say("confidence", language, round(100 * shown.confidence))
+    extractive = say("extractive", language) if shown.mode == "extractive" and not shown.refused else ""
+    return " · ".join(filter(None, (said, extractive, shown.remark)))
 
 
 def _source(one: SourceShown, *, quotes: bool) -> str:

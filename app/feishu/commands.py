@@ -73,11 +73,8 @@ class Commands:
         if row is None or not sources:
             return say("no_sources", language)
         everything = row.output | {"citations": []}
-        collection = str(row.output["collection"])
         shown = await asyncio.to_thread(
-            lambda: shown_answer(
-                everything, question=row.question, collection=collection, turn=0, link_of=self._link_of
-            )
+            lambda: shown_answer(everything, question=row.question, turn=0, link_of=self._link_of)
         )
         lines = []
         for one, source in zip(shown.sources, sources, strict=True):

@@ -21,6 +21,7 @@ from app.feishu.inbox import Inbox, Item
 from app.feishu.markup import without_mentions
 from app.feishu.texts import say
 from app.feishu.wire import Content
+from chains.language import Language
 
 logger = logging.getLogger(__name__)
 HONOURED_S = 50 * 60.0
@@ -63,13 +64,20 @@ class Deliverer:
         if item.form != "text" or item.said != text:
             # settled before it is sent: who comes after a crash says this, and nothing else
             item = await self._inbox.change(item, form="text", said=text, state="answered")
-        return await self.reply(item, Content.text(without_mentions(text[:_MAX_TEXT])))
+        return await self.reply(item, _plain(text))
+
+    async def refused(self, item: Item, language: Language) -> Item:
+        """What was to be said is not let through: that at least is told; raises as `text`."""
+        item = await self._inbox.change(item, sending_at=None)
+        return await self.reply(item, _plain(say("refused_content", language)), part="refused")
 
     async def notice(self, item: Item, text: str) -> None:
         """Beside a reply that may be there already; raises `CallFailed`."""
-        await self.client.reply(
-            str(item.message_id), Content.text(text), uuid=uuid_of(item, "notice"), chat_id=item.chat_id
-        )
+        await self.beside(item, text, uuid=uuid_of(item, "notice"))
+
+    async def beside(self, item: Item, text: str, *, uuid: str) -> None:
+        """One more reply to the item's message; raises `CallFailed`."""
+        await self.client.reply(str(item.message_id), _plain(text), uuid=uuid, chat_id=item.chat_id)
 
     async def card(self, item: Item, card: Card) -> Item:
         """A card that is a message of its own; raises as `text`."""
@@ -135,27 +143,27 @@ class Deliverer:
                 logger.warning("item %d: rich text is not taken (%s): the answer goes out as text", item.id, error)
                 item = await self._inbox.change(item, form="text", sending_at=None)
         try:
-            return await self.reply(item, Content.text(without_mentions(answer_text(shown)[:_MAX_TEXT])))
+            return await self.reply(item, _plain(answer_text(shown)))
         except ContentRefused as error:
             logger.warning("item %d: nor is text taken: %s", item.id, error)
-            item = await self._inbox.change(item, sending_at=None)
-            return await self.reply(item, Content.text(say("refused_content", shown.language)), part="refused")
+            return await self.refused(item, shown.language)
 
     async def replace(self, item: Item, card: Card, numbers: Numbers) -> None:
         """
         What the item's card shows from now on; it is no longer streamed into.
 
         Raises:
-            CallFailed: it was not done.
+            CallFailed: it was not done; `CardProblem` where trying again would not help, but another form may.
         """
         card_id = str(item.card_id)
-        try:
+        with _for_want_of_a_card():
+            try:
+                number = numbers.next()
+                await self.client.set_streaming(card_id, False, sequence=number, uuid=uuid_of(item, f"off-{number}"))
+            except CardProblem as error:
+                logger.debug("item %d: the card was not open: %s", item.id, error)
             number = numbers.next()
-            await self.client.set_streaming(card_id, False, sequence=number, uuid=uuid_of(item, f"off-{number}"))
-        except CardProblem as error:
-            logger.debug("item %d: the card was not open: %s", item.id, error)
-        number = numbers.next()
-        await self.client.replace_card(card_id, card, sequence=number, uuid=uuid_of(item, f"card-{number}"))
+            await self.client.replace_card(card_id, card, sequence=number, uuid=uuid_of(item, f"card-{number}"))
 
     async def _answer_card(self, item: Item, card: Card, numbers: Numbers) -> Item:
         if item.card_id is None:
@@ -165,8 +173,7 @@ class Deliverer:
             item = await self._inbox.change(item, card_id=card_id)
             return await self.reply(item, Content.card_id(card_id))
         item = await self.reply(item, Content.card_id(item.card_id))
-        with _for_want_of_a_card():
-            await self.replace(item, card, numbers)
+        await self.replace(item, card, numbers)
         return item
 
     async def _leave_card(self, item: Item, shown: AnswerShown, numbers: Numbers) -> Item:
@@ -214,6 +221,10 @@ class Deliverer:
     def _may_be(self, item: Item, created_ms: int) -> bool:
         """By its time, and the two clocks may differ a little."""
         return created_ms / 1000 >= (item.sending_at or 0) - _LOOK_BACK_S
+
+
+def _plain(text: str) -> Content:
+    return Content.text(without_mentions(text[:_MAX_TEXT]))
 
 
 @contextmanager

@@ -235,6 +235,18 @@ class Inbox:
         """
         return await self._database.write(lambda session: changed(session, item, **values))
 
+    async def latest(self, item: Item) -> Item:
+        """
+        The item as it is now.
+
+        Raises:
+            TakenOver: another attempt has begun since the item was read.
+        """
+        now = await self.get(item.id)
+        if now is None or now.attempts != item.attempts:
+            raise TakenOver(f"item {item.id} is somebody else's now")
+        return now
+
     async def remove(self, items: Sequence[Item]) -> None:
         """As if they had never come; what another attempt has begun meanwhile stays."""
 

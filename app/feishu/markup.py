@@ -20,8 +20,9 @@ def answer_markup(text: str) -> str:
 
     A longer text's markup begins with a shorter one's, as long as the text does: Feishu then types on.
     """
-    # tags would mention people, pictures of other servers are refused, and so are more than a few tables
-    return text.replace("<", "&#60;").replace("![", "!&#91;").replace("|", "&#124;")
+    # tags would mention people, pictures of other servers are refused, and so are more than a few tables; words of a
+    # document that hide an address behind other words would be taken for ours
+    return text.replace("<", "&#60;").replace("![", "!&#91;").replace("](", "]&#40;").replace("|", "&#124;")
 
 
 def without_mentions(text: str) -> str:

@@ -11,7 +11,16 @@ from app.feishu.cards import note_card, offer_card
 from app.feishu.content import attached
 from app.feishu.conversation import Conversations
 from app.feishu.delivery import Deliverer, uuid_of
-from app.feishu.errors import PASSING, CallFailed, CardProblem, ContentRefused, ResourceTooLarge
+from app.feishu.errors import (
+    PASSING,
+    CallFailed,
+    CardProblem,
+    ContentRefused,
+    Misconfigured,
+    PlatformUnavailable,
+    QuotaSpent,
+    ResourceTooLarge,
+)
 from app.feishu.inbox import Inbox, Item
 from app.feishu.markup import without_mentions
 from app.feishu.texts import say
@@ -51,8 +60,12 @@ class Offers:
         except ResourceTooLarge:
             await self._deliverer.text(item, self._too_large(file.name, language))
             return
-        except PASSING:
+        except (PlatformUnavailable, QuotaSpent):
             raise
+        except Misconfigured as error:  # not waited for: the conversation would wait with it
+            logger.warning("item %d: its file cannot be fetched: %s", item.id, error)
+            await self._deliverer.text(item, say("not_permitted", language))
+            return
         except CallFailed as error:
             logger.warning("item %d: its file cannot be fetched: %s", item.id, error)
             await self._deliverer.text(item, say("file_gone", language))

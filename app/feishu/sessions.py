@@ -20,7 +20,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from app.feishu.bot import MAX_ATTEMPTS, Bot
 from app.feishu.delivery import Numbers
 from app.feishu.errors import PASSING, CallFailed
-from app.feishu.inbox import ASIDE, Inbox, Item, TakenOver
+from app.feishu.inbox import ASIDE, KEPT, Inbox, Item, TakenOver
 from app.finishing import to_the_end
 
 logger = logging.getLogger(__name__)
@@ -161,10 +161,16 @@ class Sessions:
         """It waits for Feishu, the longer the longer it has waited; after a day it has failed."""
         # what came before this process began has not waited for Feishu all the time
         age = time.time() - max(item.received_at.timestamp(), self._began_at)
-        if age > self._pace.give_up_s:
+        item = await self._inbox.latest(item)
+        # an answer that is there goes out whenever Feishu takes it
+        longest_s = KEPT.total_seconds() if item.answers else self._pace.give_up_s
+        if age > longest_s:
             await self._give_up(item, numbers, age, error)
-            return
-        delay, pardoned = max(age / 2, self._pace.first_delay_s), item.pardoned + 1
+        else:
+            await self._wait(item, age, error)
+
+    async def _wait(self, item: Item, age_s: float, error: CallFailed) -> None:
+        delay, pardoned = max(age_s / 2, self._pace.first_delay_s), item.pardoned + 1
         if not isinstance(error, PASSING):  # a few tries, then the person is told
             delay, pardoned = self._growing_delay(item), item.pardoned
         delay = min(delay, self._pace.longest_delay_s)
@@ -172,13 +178,16 @@ class Sessions:
         await self._inbox.change(item, pardoned=pardoned, due_at=time.time() + delay)
 
     async def _give_up(self, item: Item, numbers: Numbers, age_s: float, error: CallFailed) -> None:
-        """The person is told, if Feishu takes that at least."""
+        """The person is told, as soon as Feishu takes that at least."""
         logger.error("item %d is given up after %.0f hours: %s", item.id, age_s / 3600, error)
         try:
             await self._bot.give_up(item, numbers, f"{age_s / 3600:.0f} h")
         except CallFailed as again:
-            logger.error("item %d: nor can anybody be told: %s", item.id, again)  # noqa: TRY400 - a sentence
-            await self._inbox.change(item, state="failed", outcome=str(error)[:200])
+            if age_s > KEPT.total_seconds() or not isinstance(again, PASSING):
+                logger.error("item %d: nor can anybody be told: %s", item.id, again)  # noqa: TRY400 - a sentence
+                await self._inbox.change(item, state="failed", outcome=str(error)[:200])
+            else:
+                await self._wait(item, age_s, again)
 
     def _growing_delay(self, item: Item) -> float:
         return float(self._pace.first_delay_s * 2 ** (item.attempts - item.pardoned))

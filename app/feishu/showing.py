@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 from urllib.parse import urlsplit
 
-from app.feishu.cards import AnswerShown, SourceShown
+from app.feishu.cards import AnswerShown, EarlierShown, SourceShown
 from app.feishu.texts import say
 from chains.answers import Citation, Source
 from chains.language import Language, language_of
@@ -17,26 +17,23 @@ LinkOf = Callable[[str, str], str]
 
 
 def shown_answer(
-    output: dict[str, Any], *, question: str, collection: str, turn: int, link_of: LinkOf, earlier: tuple[str, ...] = ()
+    output: dict[str, Any], *, question: str, turn: int, link_of: LinkOf, earlier: Sequence[dict[str, Any]] = ()
 ) -> AnswerShown:
-    """Of a chain's output; `earlier` are the texts of the answers before it."""
+    """Of a chain's output; `earlier` are those of the answers before it."""
     language = language_of(question)
-    answer = str(output.get("answer", ""))
-    if output.get("stopped"):
-        answer = f"{answer} {say('stopped', language)}"
-    citations: list[Citation] = output.get("citations") or []
-    sources: list[Source] = output.get("sources") or []
+    confidence = output.get("confidence")
     return AnswerShown(
         language=language,
         question=question,
-        answer=answer,
-        sources=_sources(sources, citations, collection, language, link_of),
-        confidence=float(output.get("confidence", 0.0)),
+        answer=_text(output, language),
+        sources=_sources(output, language, link_of),
+        confidence=None if confidence is None else float(confidence),
         refused=bool(output.get("refused")),
         mode=str(output.get("mode", "")),
         turn=str(turn),
         answer_id=str(output.get("answer_id", "")),
-        earlier=earlier,
+        earlier=tuple(EarlierShown(_text(one, language), _sources(one, language, link_of)) for one in earlier),
+        remark=str(output.get("remark", "")),
     )
 
 
@@ -45,10 +42,16 @@ def page_of(document: StoredDocument) -> str:
     return next((one.key for one in document.sources if urlsplit(one.key).scheme in ("http", "https")), "")
 
 
-def _sources(
-    sources: list[Source], citations: list[Citation], collection: str, language: Language, link_of: LinkOf
-) -> tuple[SourceShown, ...]:
+def _text(output: dict[str, Any], language: Language) -> str:
+    answer = str(output.get("answer", ""))
+    return f"{answer} {say('stopped', language)}" if output.get("stopped") else answer
+
+
+def _sources(output: dict[str, Any], language: Language, link_of: LinkOf) -> tuple[SourceShown, ...]:
     """Those that are cited; where none is, all, since they are the nearest that there is."""
+    citations: list[Citation] = output.get("citations") or []
+    sources: list[Source] = output.get("sources") or []
+    collection = str(output["collection"])
     cited = {one["source_id"] for one in citations if one["supported"]}
     return tuple(
         SourceShown(

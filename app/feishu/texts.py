@@ -22,6 +22,7 @@ Key: TypeAlias = Literal[
     "page",
     "writing",
     "stopped",
+    "unfinished",
     "help",
     "forgotten",
     "collections",
@@ -37,6 +38,8 @@ Key: TypeAlias = Literal[
     "too_long",
     "not_supported",
     "no_ocr",
+    "not_permitted",
+    "image_unread",
     "image_damaged",
     "image_too_large",
     "refused_content",
@@ -85,6 +88,7 @@ _TEXTS: dict[Key, dict[Language, str]] = {
     "page": {"zh": "第 {} 页", "en": "page {}"},
     "writing": {"zh": "正在回答…", "en": "Answering …"},
     "stopped": {"zh": "（已停止）", "en": "(stopped)"},
+    "unfinished": {"zh": "没有写完，未经核对", "en": "Not finished, and not checked"},
     "help": {
         "zh": (
             "直接提问即可，我会根据知识库回答并给出来源；在群里请先 @我。\n"
@@ -142,6 +146,15 @@ _TEXTS: dict[Key, dict[Language, str]] = {
     "no_ocr": {
         "zh": "服务器没有安装文字识别，请把图片里的问题用文字发给我。",
         "en": "Text recognition is not installed here: please write what the image says.",
+    },
+    "not_permitted": {
+        "zh": "我没有获取图片和文件的权限（管理员可运行 larkwise feishu check 查看缺少什么）。问题可以用文字发给我。",
+        "en": "I may not fetch images and files here (larkwise feishu check tells an administrator what is missing). "
+        "Questions can be written.",
+    },
+    "image_unread": {
+        "zh": "图片无法读取，只回答了文字",
+        "en": "The image cannot be read: this answers the words alone",
     },
     "image_damaged": {
         "zh": "这张图片无法读取，请把里面的问题用文字发给我。",
@@ -209,7 +222,7 @@ _TEXTS: dict[Key, dict[Language, str]] = {
     "not_here": {"zh": "请在原来的会话里操作。", "en": "This works in the original chat only."},
     "unknown_button": {"zh": "这个按钮已经失效。", "en": "This button does nothing any more."},
     "no_more": {
-        "zh": "这个问题已经重新生成过 {} 次，请换个问法。",
+        "zh": "这个问题已经有 {} 个回答，请换个问法。",
         "en": "There are {} answers already: please ask in other words.",
     },
 }

@@ -9,14 +9,20 @@ from pathlib import Path
 import pytest
 
 from app.feishu.asking import RECALLED
+from app.feishu.attachments import Images
 from app.feishu.bot import MAX_ATTEMPTS
 from app.feishu.reception import Reception
-from tests.app.feishu.chats import shown
-from tests.app.feishu.one_life import Life, opened, url_in
+from app.feishu.sessions import Sessions, working
+from ingest.loaders import ocr
+from tests.app.feishu.chats import is_final, shown, values
+from tests.app.feishu.one_life import Life, idle, opened, url_in
 from tests.app.feishu.platform import Chat, Platform, SentMessage, Trouble, User
-from tests.app.feishu.test_delivery import Desk
+from tests.app.feishu.test_delivery import UNHURRIED, Desk
 
 DAY_S = 86_400.0
+CENSORED, UNKNOWN = 230028, 239999
+CHANGES = 1
+"""Of a card, before the one that stays: it is emptied for what is streamed."""
 
 
 class Chats(Desk):
@@ -27,6 +33,12 @@ class Chats(Desk):
         message = self.platform.says(user, chat, f"@larkwise {text}", mentions=[self.platform.bot])
         await self.living.reception.receive(self.platform.event_of(message))
         return message
+
+    async def regenerated(self, card: SentMessage) -> None:
+        """Li wants another answer."""
+        [*_, button] = values(card)
+        await self.living.reception.receive(self.platform.click(self.li, card, button))
+        await self.work()
 
     def said_to(self, message: SentMessage) -> str:
         [reply] = [one for one in self.platform.sent(message.chat_id) if one.parent_id == message.message_id]
@@ -102,6 +114,99 @@ async def test_what_a_group_said_before_the_bot_knew_itself_counts_for_nothing_a
     await desk.work()
     assert [one.parent_id for one in desk.replies(group)] == [question.message_id]
     assert [await desk.living.inbox.of_message(one.message_id) for one in chatter] == [None] * len(chatter)
+
+
+# what Feishu does not let through
+
+
+async def test_a_text_that_is_not_let_through_is_said_to_be_so(desk: Chats) -> None:
+    message = await desk.asked("/help")
+    desk.platform.fail("/reply", with_=Trouble.error(CENSORED))
+    await desk.work()
+    assert "Feishu does not let this answer through" in desk.said_to(message)
+    assert (await desk.item_of(message)).state == "failed"
+
+
+@pytest.mark.parametrize("code", [CENSORED, UNKNOWN])
+async def test_another_answer_that_is_not_let_through_leaves_the_first_and_comes_as_a_text(
+    desk: Chats, code: int
+) -> None:
+    await desk.asked()
+    await desk.work()
+    [card] = desk.replies()
+    before = shown(card)
+    # what is streamed is taken, and what would stay is not
+    desk.platform.fail(f"/cards/{card.card_id}", with_=Trouble.error(code), method="PUT", times=1, skip=CHANGES)
+    await desk.regenerated(card)
+    after = desk.platform.message(card.message_id)
+    assert (shown(after), is_final(after)) == (before, True)
+    assert len(values(after)) == 3
+    [text] = desk.replies()[1:]
+    assert shown(text).startswith("You asked: How long?")
+    assert "Confidence 50%" in shown(text)
+
+
+async def test_where_nothing_of_another_answer_is_let_through_that_is_said(desk: Chats) -> None:
+    await desk.asked()
+    await desk.work()
+    [card] = desk.replies()
+    desk.platform.fail(f"/cards/{card.card_id}", with_=Trouble.error(CENSORED), method="PUT", times=1, skip=CHANGES)
+    desk.platform.fail("/reply", with_=Trouble.error(CENSORED))
+    await desk.regenerated(card)
+    assert "Feishu does not let this answer through" in shown(desk.replies()[1])
+
+
+# words with a picture
+
+
+async def test_words_are_answered_where_the_picture_beside_them_cannot_be_read(
+    desk: Chats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(ocr, "is_installed", lambda: False)
+    parts = [[{"tag": "text", "text": "How long?"}], [{"tag": "img", "image_key": "img_1"}]]
+    message = desk.platform.says(desk.li, desk.chat, content={"title": "", "content": parts}, msg_type="post")
+    await desk.living.reception.receive(desk.platform.event_of(message))
+    await desk.work()
+    assert "You asked: How long?" in desk.said_to(message)
+    assert "The image cannot be read" in desk.said_to(message)
+
+
+# stop
+
+
+async def test_stop_ends_what_nobody_has_begun_to_answer(desk: Chats) -> None:
+    question = await desk.asked()
+    stop = await desk.asked("/stop")
+    following = await desk.asked("How far?")
+    await desk.work()
+    assert "stopped" in desk.said_to(question)
+    assert "You asked" not in desk.said_to(question)
+    assert desk.said_to(stop) == "Stopped."
+    assert "You asked: How far?" in desk.said_to(following)
+
+
+async def test_stop_ends_an_answer_whose_image_is_still_being_read(
+    desk: Chats, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    is_reading, stopped = asyncio.Event(), asyncio.Event()
+
+    async def slowly(*_: object) -> str:
+        is_reading.set()
+        await stopped.wait()
+        return "How long?"
+
+    monkeypatch.setattr(Images, "text", slowly)
+    image = desk.platform.image(desk.li, desk.chat, b"\x89PNG")
+    await desk.living.reception.receive(desk.platform.event_of(image))
+    async with working(Sessions(desk.living.bot, desk.living.inbox, UNHURRIED)):
+        await is_reading.wait()
+        stop = await desk.asked("/stop")
+        while (await desk.item_of(stop)).state != "done":  # noqa: ASYNC110 - it is in the database
+            await asyncio.sleep(0.01)
+        stopped.set()
+        await idle(desk.living.inbox)
+    assert desk.said_to(image) == "(stopped)"
+    assert desk.said_to(stop) == "Stopped."
 
 
 # cards that cannot be changed

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -11,6 +12,7 @@ from hypothesis import strategies as st
 from app.feishu.cards import (
     MAX_CARD_BYTES,
     AnswerShown,
+    EarlierShown,
     SourceShown,
     answer_card,
     answer_post,
@@ -89,14 +91,39 @@ def test_a_refusal_claims_no_confidence() -> None:
     assert "30%" not in card
 
 
-def test_an_earlier_answer_stays_to_be_seen() -> None:
-    assert "within a week" in json.dumps(answer_card(shown(earlier=("within a week",))))
+def test_an_answer_that_was_not_finished_claims_no_confidence() -> None:
+    said = answer_text(shown(confidence=None))
+    assert "Not finished" in said
+    assert "0%" not in said
 
 
-def test_a_card_that_would_be_too_large_does_without_quotes_and_earlier_answers() -> None:
-    card = answer_card(shown(answer="word " * 3000, earlier=("x" * 20_000,) * 10))
+def test_what_the_asker_has_to_know_stands_beside_the_confidence() -> None:
+    card = json.dumps(answer_card(shown(remark="The image is missing")), ensure_ascii=False)
+    assert "Confidence 82% · The image is missing" in card
+
+
+def test_an_earlier_answer_stays_to_be_seen_with_the_sources_that_its_marks_mean() -> None:
+    old = replace(SOURCE, title="old price list", url="https://kb.example.com/old")
+    card = answer_card(shown(earlier=(EarlierShown("within a week [1]", (old,)),)))
+    [_, panel] = [one for one in card["body"]["elements"] if one["tag"] == "collapsible_panel"]
+    assert [one["content"] for one in panel["elements"]] == [
+        "within a week [1]",
+        "&#91;1&#93; [old price list](https://kb.example.com/old) · Refunds &#62; Deadline · page 3",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("words", "length", "kept"),
+    [(10, 5_000, ["x" * 5_000] * 4), (10, 9_000, ["x" * 1_499 + "…"] * 4), (5_000, 9_000, [])],
+)
+def test_a_card_that_would_be_too_large_does_without_quotes_and_then_without_earlier_answers(
+    words: int, length: int, kept: list[str]
+) -> None:
+    card = answer_card(shown(answer="word " * words, earlier=(EarlierShown("x" * length, ()),) * 4))
+    panels = [one["elements"] for one in card["body"]["elements"] if one["tag"] == "collapsible_panel"]
     assert size(card) <= MAX_CARD_BYTES
-    assert "A card can be" not in json.dumps(card)
+    assert [panel[0]["content"] for panel in panels[1:]] == kept
+    assert ("A card can be" in panels[0][0]["content"]) == (kept == ["x" * 5_000] * 4)
 
 
 def test_a_streaming_card_can_be_streamed_into() -> None:
@@ -116,6 +143,11 @@ def test_without_a_card_text_and_rich_text_say_the_same() -> None:
 )
 def test_what_others_have_written_is_shown_as_it_is(dangerous: str) -> None:
     assert not set(literal(dangerous)) & set("<>*_~[]()`|\\$!")
+
+
+def test_no_address_hides_behind_other_words_of_an_answer() -> None:
+    marked = answer_markup("Reset it at [https://sso.example.com](https://evil.example) [1].")
+    assert marked == "Reset it at [https://sso.example.com]&#40;https://evil.example) [1]."
 
 
 def test_an_answer_keeps_its_emphasis_and_loses_tags_pictures_and_tables() -> None:

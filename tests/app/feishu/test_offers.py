@@ -19,8 +19,7 @@ from tests.app.feishu.platform import Platform, SentMessage, Trouble
 from tests.app.feishu.test_delivery import Desk
 
 DAY_S = 86_400.0
-OUTAGES = (99991672, 99991403)
-"""A permission that was taken away, and a month's calls that are used up."""
+QUOTA_SPENT, NOT_PERMITTED = 99991403, 99991672
 
 
 class Counter(Desk):
@@ -97,14 +96,13 @@ async def test_a_file_that_is_offered_again_is_offered_to_the_same_collection(co
 # what is not the file's fault
 
 
-@pytest.mark.parametrize("code", OUTAGES)
-async def test_a_file_is_offered_when_the_app_may_read_it_again(counter: Counter, code: int) -> None:
-    counter.platform.fail("/resources/", with_=Trouble.error(code), times=2)
+async def test_a_file_is_offered_when_there_are_calls_again(counter: Counter) -> None:
+    counter.platform.fail("/resources/", with_=Trouble.error(QUOTA_SPENT), times=2)
     card = await counter.offered()
     assert "Put notes.md into the collection default?" in shown(card)
 
 
-@pytest.mark.parametrize("code", OUTAGES)
+@pytest.mark.parametrize("code", [QUOTA_SPENT, NOT_PERMITTED])
 async def test_a_file_goes_in_when_the_app_may_read_it_again(counter: Counter, code: int) -> None:
     card = await counter.offered()
     counter.platform.fail("/resources/", with_=Trouble.error(code), times=2)
@@ -113,13 +111,28 @@ async def test_a_file_goes_in_when_the_app_may_read_it_again(counter: Counter, c
     assert "notes.md is in the collection default now" in shown(counter.replies()[0])
 
 
-@pytest.mark.parametrize("code", OUTAGES)
-async def test_an_image_is_read_when_the_app_may_read_it_again(
-    counter: Counter, code: int, monkeypatch: pytest.MonkeyPatch
+async def test_where_the_app_may_fetch_nothing_people_are_told_and_the_conversation_goes_on(
+    counter: Counter, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(ocr, "is_installed", lambda: True)
+    counter.platform.fail("/resources/", with_=Trouble.error(NOT_PERMITTED), times=99)
+    for sent in (
+        counter.platform.image(counter.li, counter.chat, b"\x89PNG"),
+        counter.platform.file(counter.li, counter.chat, "notes.md", b"# Notes"),
+        counter.platform.says(counter.li, counter.chat, "How long?"),
+    ):
+        await counter.living.reception.receive(counter.platform.event_of(sent))
+    await counter.work()
+    image, file, question = map(shown, counter.replies())
+    assert "I may not fetch images and files" in image
+    assert image == file
+    assert "You asked: How long?" in question
+
+
+async def test_an_image_is_read_when_there_are_calls_again(counter: Counter, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(ocr, "is_installed", lambda: True)
     monkeypatch.setattr(attachments, "_recognised", lambda _: "How long?")
-    counter.platform.fail("/resources/", with_=Trouble.error(code), times=2)
+    counter.platform.fail("/resources/", with_=Trouble.error(QUOTA_SPENT), times=2)
     image = counter.platform.image(counter.li, counter.chat, b"\x89PNG")
     await counter.living.reception.receive(counter.platform.event_of(image))
     await counter.work()

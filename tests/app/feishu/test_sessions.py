@@ -74,6 +74,25 @@ async def test_stop_is_done_by_the_process_that_writes_the_answer(
     assert "Stopped" in said[stop.message_id]
 
 
+async def test_stop_as_a_reply_reaches_the_process_that_writes_the_answer(
+    platform: Platform, first: Living, second: Living
+) -> None:
+    li = platform.user("Li")
+    chat = platform.p2p(li)
+    question = platform.says(li, chat, "tell me something long " + "and so on " * 200)
+    await first.reception.receive(platform.event_of(question))
+    async with working(Sessions(first.bot, first.inbox, QUICK)):
+        while not platform.sent(chat.chat_id):  # noqa: ASYNC110 - what it waits for is at the platform
+            await asyncio.sleep(0.01)
+        stop = platform.says(li, chat, "/stop", root=question)
+        await second.reception.receive(platform.event_of(stop))
+        async with working(Sessions(second.bot, second.inbox, QUICK)):
+            await idle(first.inbox)
+    said = {one.parent_id: shown(one) for one in platform.sent(chat.chat_id)}
+    assert "(stopped)" in said[question.message_id]
+    assert "Stopped" in said[stop.message_id]
+
+
 async def test_a_conversation_whose_process_is_gone_is_taken_over_when_its_lease_ends(
     platform: Platform, first: Living, second: Living
 ) -> None:
