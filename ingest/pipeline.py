@@ -18,7 +18,7 @@ from ingest.files import SourceFile
 from ingest.known import Known, Placement, is_badly_titled, kept_elsewhere, without
 from ingest.loaders import ocr
 from ingest.loaders.table import read
-from ingest.origins import Listing, Origin, still_exists, version_of
+from ingest.origins import Listing, Origin, is_file, still_exists, version_of
 from ingest.splitter import SplitterSettings, split
 from ingest.stores.port import KnowledgeStore, Source, StoredDocument, Vectors
 
@@ -310,13 +310,16 @@ class _Run:
     def _retitle(self, documents: Sequence[StoredDocument]) -> None:
         """Titled by the name of a file that is gone: read again under the name of one that is there."""
         for document in documents:
+            there = next((source for source in document.sources if is_file(source.key)), None)
+            if there is None:
+                continue  # what is fetched is titled when it is listed the next time
             try:
-                data = SourceFile(Path(document.sources[0].key), document.source).read()
-                if digest_of(data, document.source, self._options.splitter) != document.digest:
+                data = SourceFile(Path(there.key), there.name).read()
+                if digest_of(data, there.name, self._options.splitter) != document.digest:
                     continue  # it has changed meanwhile: the next run reads it anyway
-                placement, chunks = self._read(Placement("changed", document, is_to_index=True), data, document.source)
+                placement, chunks = self._read(Placement("changed", document, is_to_index=True), data, there.name)
             except DocumentError as error:
-                self._tally.failed.append(Refused(document.source, str(error)))
+                self._tally.failed.append(Refused(there.name, str(error)))
                 continue
             for batch, vectors in self._embedder.embed([([_Prepared(document.source, placement, chunks)], chunks)]):
                 self._commit(batch, vectors)

@@ -122,3 +122,23 @@ def test_a_file_with_the_same_content_leaves_a_page_on_its_shelf(store: FaissSto
     assert listed(store, "one").removed == (page.key,)
 
     assert {document.source for document in store.documents()} == {"draft.md", "other.md"}
+
+
+@pytest.mark.parametrize(("second", "title"), [("", "a"), ("second.md", "second")])
+def test_a_file_that_leaves_a_page_behind_is_no_failure(
+    store: FaissStore, folder: Path, second: str, title: str
+) -> None:
+    page = Remote(WORDS)
+    filed(store, folder)
+    listed(store, "one", page)
+    if second:
+        (folder / second).write_text(WORDS)
+        filed(store, folder)
+    (folder / "draft.md").unlink()
+
+    report = filed(store, folder)
+    listed(store, "one", page)
+
+    assert (report.failed, report.removed) == ((), ("draft.md",))
+    (left,) = (document for document in store.documents() if document.source == page.key)
+    assert left.title == title
