@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, replace
 from pathlib import PurePath
 from typing import Any, Literal, TypeAlias
@@ -70,6 +71,7 @@ class Known:
     def place(self, source: Source, digest: str, labels: Mapping[str, Any]) -> Placement:
         """What an origin with these bytes is."""
         mine = self.of_key(source.key)
+        source = _with_shelves_of(mine, source)
         twin = self.documents.get(self._by_digest.get(digest, ""))
         if mine and mine.digest == digest:
             return self._same(mine, source, labels)
@@ -108,6 +110,18 @@ def without(document: StoredDocument, keys: Iterable[str]) -> StoredDocument:
     """The same document, no longer found there."""
     dropped = set(keys)
     return replace(document, sources=tuple(one for one in document.sources if one.key not in dropped))
+
+
+def kept_elsewhere(source: Source, gone_from: AbstractSet[str]) -> Source:
+    """The same source on its other shelves; as it was where it has none, for then it is gone."""
+    others = tuple(shelf for shelf in source.shelves if shelf not in gone_from)
+    return replace(source, shelves=others) if others else source
+
+
+def _with_shelves_of(mine: StoredDocument | None, source: Source) -> Source:
+    """It is found on one shelf, and stays on the others until they are looked at."""
+    known = next((one.shelves for one in mine.sources if one.key == source.key), ()) if mine else ()
+    return replace(source, shelves=tuple(sorted({*known, *source.shelves})))
 
 
 def is_badly_titled(document: StoredDocument) -> bool:

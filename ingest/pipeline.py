@@ -15,10 +15,10 @@ from ingest.documents import IngestReport, LeftOut, Progress, Refused
 from ingest.embedding import Embedder
 from ingest.errors import DocumentError
 from ingest.files import SourceFile
-from ingest.known import Known, Placement, is_badly_titled, without
+from ingest.known import Known, Placement, is_badly_titled, kept_elsewhere, without
 from ingest.loaders import ocr
 from ingest.loaders.table import read
-from ingest.origins import Listing, Origin, still_exists, version_of
+from ingest.origins import Listing, Origin, is_file, still_exists, version_of
 from ingest.splitter import SplitterSettings, split
 from ingest.stores.port import KnowledgeStore, Source, StoredDocument, Vectors
 
@@ -99,6 +99,8 @@ class _Run:
             self._commit(batch, vectors)
         gone = self._gone()
         kept_back = self._why_not_pruned(gone)
+        if self._listing.is_complete():
+            self._take_off_shelves()
         if self._options.prune and gone and not kept_back:
             self._prune(gone)
         self._progress("", self._listing.total, self._listing.total)
@@ -150,7 +152,8 @@ class _Run:
     def _prepare(self, origin: Origin) -> _Prepared | None:
         """None where nothing is to be written: it is unchanged, or cannot be read."""
         self._seen.add(origin.key)
-        source = Source(origin.key, origin.source, self._version(origin))
+        shelves = (self._listing.shelf,) if self._listing.shelf else ()
+        source = Source(origin.key, origin.source, self._version(origin), shelves)
         try:
             placement, chunks = self._as_it_was(source) or self._placed(origin, source)
         except DocumentError as error:
@@ -255,13 +258,33 @@ class _Run:
     # what is gone
 
     def _gone(self) -> list[Source]:
-        listing = self._listing
+        listed = self._listing.shelves()
         return [
             source
             for document in self._known.documents.values()
             for source in document.sources
-            if source.key not in self._seen and source.key not in listing.kept and listing.covers(document, source)
+            if self._is_unseen(source)
+            and (listed >= set(source.shelves) if source.shelves else self._listing.covers(document, source))
         ]
+
+    def _is_unseen(self, source: Source) -> bool:
+        return source.key not in self._seen and source.key not in self._listing.kept
+
+    def _take_off_shelves(self) -> None:
+        """What is gone from here and still on another shelf stays there alone."""
+        listed = self._listing.shelves()
+        if not listed:
+            return
+        left = []
+        for document in self._known.documents.values():
+            sources = tuple(kept_elsewhere(one, listed) if self._is_unseen(one) else one for one in document.sources)
+            if sources != document.sources:
+                left.append(replace(document, sources=sources))
+        if left:
+            with self._store.writing() as change:
+                change.record += self._recordable(left, set())
+        for document in left:
+            self._known.put(document)
 
     def _why_not_pruned(self, gone: Sequence[Source]) -> str:
         if not self._options.prune or not gone or self._listing.is_complete():
@@ -287,13 +310,16 @@ class _Run:
     def _retitle(self, documents: Sequence[StoredDocument]) -> None:
         """Titled by the name of a file that is gone: read again under the name of one that is there."""
         for document in documents:
+            there = next((source for source in document.sources if is_file(source.key)), None)
+            if there is None:
+                continue  # what is fetched is titled when it is listed the next time
             try:
-                data = SourceFile(Path(document.sources[0].key), document.source).read()
-                if digest_of(data, document.source, self._options.splitter) != document.digest:
+                data = SourceFile(Path(there.key), there.name).read()
+                if digest_of(data, there.name, self._options.splitter) != document.digest:
                     continue  # it has changed meanwhile: the next run reads it anyway
-                placement, chunks = self._read(Placement("changed", document, is_to_index=True), data, document.source)
+                placement, chunks = self._read(Placement("changed", document, is_to_index=True), data, there.name)
             except DocumentError as error:
-                self._tally.failed.append(Refused(document.source, str(error)))
+                self._tally.failed.append(Refused(there.name, str(error)))
                 continue
             for batch, vectors in self._embedder.embed([([_Prepared(document.source, placement, chunks)], chunks)]):
                 self._commit(batch, vectors)

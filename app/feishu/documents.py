@@ -59,6 +59,9 @@ class Shelf(Protocol):
     def name(self) -> str:
         """What tells it from others."""
 
+    def name_of(self, place: Place) -> str:
+        """The name of the shelf that a place is the top of, or else is on."""
+
     @property
     def top(self) -> Place: ...
 
@@ -73,7 +76,8 @@ class Shelf(Protocol):
 
 class Walk:
     """
-    Everything below the top of a shelf, each document once; iterate over it, then look at `is_complete`.
+    Everything below the top of a shelf, each document once; iterate over it, then look at `is_complete`, and at the
+    `shelves` that it has been on: a folder is one, and so are those in it.
 
     A place that cannot be listed comes as `Refused`; the others are walked all the same.
     """
@@ -81,12 +85,14 @@ class Walk:
     def __init__(self, shelf: Shelf) -> None:
         self.shelf = shelf
         self.is_complete = False
+        self.shelves: set[str] = set()
 
     def __iter__(self) -> Iterator[Document | Refused]:
         complete = True
         waiting, seen = [self.shelf.top], {self.shelf.top.url}
         while waiting:
             place = waiting.pop()
+            self.shelves.add(self.shelf.name_of(place))
             below: list[Place] = []
             try:
                 for entry in self.shelf.entries(place):
@@ -133,6 +139,9 @@ class WikiSpace:
     def name(self) -> str:
         return f"wiki/{self.space_id}"
 
+    def name_of(self, place: Place) -> str:
+        return self.name
+
     @property
     def top(self) -> Place:
         return Place("", f"{self.site}/wiki/space/{self.space_id}", f"wiki space {self.space_id}")
@@ -170,7 +179,10 @@ class DriveFolder:
 
     @property
     def name(self) -> str:
-        return f"folder/{self.token}"
+        return self.name_of(self.top)
+
+    def name_of(self, place: Place) -> str:
+        return f"folder/{place.token}"
 
     @property
     def top(self) -> Place:

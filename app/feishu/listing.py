@@ -17,12 +17,11 @@ from ingest.documents import LeftOut, Refused
 from ingest.errors import DocumentTooLarge, UnreadableDocument
 from ingest.loaders.limits import MAX_FILE_BYTES
 from ingest.loaders.table import why_unread
-from ingest.origins import Listing
-from ingest.stores.port import Source, StoredDocument
+from ingest.origins import Listing, was_labelled
 
 logger = logging.getLogger(__name__)
 FEISHU = "feishu"
-"""The label of a document: the space or folder that it was found in. What is in another is none of this one's."""
+"""The label of a document: the space or folder that it was found in last."""
 _READ_AS = "1"
 """Counts up when blocks become other Markdown, so that what was read before is read again."""
 _SETTLED_S = 60
@@ -41,21 +40,18 @@ def feishu_listing(shelf: Shelf, library: Library, *, now_s: Callable[[], float]
     """
     The documents of a shelf; they are fetched while they are ingested, and those that were not edited are not.
 
-    What is gone can be told when every place could be listed.
+    What is gone can be told when every place could be listed; what is in another shelf is none of this one's.
     """
     walk = Walk(shelf)
     return Listing(
         origins=_origins(walk, library, now_s),
         total=0,
-        covers=lambda document, source: _is_of(document, source, shelf.name),
+        covers=lambda document, source: was_labelled(document, source, FEISHU, shelf.name),
         is_complete=lambda: walk.is_complete,
         labels={FEISHU: shelf.name},
+        shelf=shelf.name,
+        shelves=lambda: walk.shelves,
     )
-
-
-def _is_of(document: StoredDocument, source: Source, shelf: str) -> bool:
-    """The same content may also be found in a file, of which this says nothing."""
-    return document.labels.get(FEISHU) == shelf and source.key.startswith("https://")
 
 
 @dataclass(frozen=True, slots=True)

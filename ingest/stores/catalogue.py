@@ -28,7 +28,8 @@ CREATE TABLE documents (
     id TEXT PRIMARY KEY, digest TEXT NOT NULL, title TEXT NOT NULL, titled_by_name INTEGER NOT NULL,
     labels TEXT NOT NULL);
 CREATE TABLE sources (
-    key TEXT PRIMARY KEY, document_id TEXT NOT NULL, name TEXT NOT NULL, version TEXT NOT NULL DEFAULT '');
+    key TEXT PRIMARY KEY, document_id TEXT NOT NULL, name TEXT NOT NULL, version TEXT NOT NULL DEFAULT '',
+    shelves TEXT NOT NULL DEFAULT '[]');
 CREATE INDEX sources_by_document ON sources (document_id);
 CREATE TABLE chunks (
     number INTEGER PRIMARY KEY AUTOINCREMENT, id TEXT NOT NULL UNIQUE, document_id TEXT,
@@ -39,6 +40,8 @@ CREATE TABLE segments (
     coarse_kind TEXT NOT NULL, coarse_sha256 TEXT NOT NULL);
 CREATE TABLE dead (number INTEGER PRIMARY KEY);
 """
+_LATER = {"version": "''", "shelves": "'[]'"}
+"""Columns of sources that collections of before have not, and what stands in them where nothing is known."""
 _DISK_TROUBLE = {sqlite3.SQLITE_FULL, sqlite3.SQLITE_IOERR, sqlite3.SQLITE_CANTOPEN, sqlite3.SQLITE_READONLY}
 """What SQLite says of a disk that is full, read-only or failing, and not of a file that is damaged."""
 _VALUES_A_QUERY = 500
@@ -143,8 +146,7 @@ def documents_of(db: sqlite3.Connection, ids: Sequence[str] | None = None) -> di
         source_rows = rows_in(db, "sources", "document_id", ids)
     sources: dict[str, list[Source]] = {}
     for row in source_rows:
-        version = row["version"] if "version" in row.keys() else ""  # noqa: SIM118 - a row's values are what it holds
-        sources.setdefault(row["document_id"], []).append(Source(row["key"], row["name"], version))
+        sources.setdefault(row["document_id"], []).append(_source(row))
     return {
         row["id"]: StoredDocument(
             id=row["id"],
@@ -204,11 +206,11 @@ def record_document(db: sqlite3.Connection, document: StoredDocument) -> None:
         "INSERT OR REPLACE INTO documents (id, digest, title, titled_by_name, labels) VALUES (?, ?, ?, ?, ?)",
         (document.id, document.digest, document.title, document.is_titled_by_name, labels),
     )
-    _make_room_for_versions(db)
+    _make_room(db)
     db.execute("DELETE FROM sources WHERE document_id = ?", (document.id,))
     db.executemany(
-        "INSERT OR REPLACE INTO sources (key, document_id, name, version) VALUES (?, ?, ?, ?)",
-        [(source.key, document.id, source.name, source.version) for source in document.sources],
+        "INSERT OR REPLACE INTO sources (key, document_id, name, version, shelves) VALUES (?, ?, ?, ?, ?)",
+        [(one.key, document.id, one.name, one.version, json.dumps(one.shelves)) for one in document.sources],
     )
 
 
@@ -279,15 +281,23 @@ def rows_in(db: sqlite3.Connection, table: str, column: str, values: Sequence[An
     return rows
 
 
-def _make_room_for_versions(db: sqlite3.Connection) -> None:
-    """In a collection that was made when sources had none; whoever reads it without knowing of them still can."""
-    if "version" not in {row["name"] for row in db.execute("PRAGMA table_info(sources)")}:
-        db.execute("ALTER TABLE sources ADD COLUMN version TEXT NOT NULL DEFAULT ''")
+def _source(row: sqlite3.Row) -> Source:
+    told = dict(row)
+    shelves = _json(told.get("shelves", "[]"), told["key"])
+    return Source(told["key"], told["name"], told.get("version", ""), tuple(shelves))
 
 
-def _json(text: str, of: str) -> dict[str, Any]:
+def _make_room(db: sqlite3.Connection) -> None:
+    """In a collection that was made when sources said less; whoever reads it without knowing of more still can."""
+    there = {row["name"] for row in db.execute("PRAGMA table_info(sources)")}
+    for column, nothing in _LATER.items():
+        if column not in there:
+            db.execute(f"ALTER TABLE sources ADD COLUMN {column} TEXT NOT NULL DEFAULT {nothing}")
+
+
+def _json(text: str, of: str) -> Any:
     try:
-        value: dict[str, Any] = json.loads(text)
+        value = json.loads(text)
     except ValueError as error:
         raise sqlite3.DatabaseError(f"the metadata of {of} is damaged") from error
     return value

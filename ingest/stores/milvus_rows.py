@@ -178,6 +178,8 @@ def document_row(document: StoredDocument, *, is_finished: bool) -> Row:
     }
     if any(source.version for source in document.sources):
         facts["versions"] = [source.version for source in document.sources]
+    if any(source.shelves for source in document.sources):
+        facts["shelves"] = [list(source.shelves) for source in document.sources]
     if len(json.dumps(facts, ensure_ascii=False).encode()) > JSON_BYTES or len(document.id.encode()) > ID_BYTES - 16:
         raise ChunkTooLarge(f"the document {document.id[:80]!r} has more sources or labels than Milvus can hold")
     return record_row(record_id(document.id), "document", facts)
@@ -186,11 +188,12 @@ def document_row(document: StoredDocument, *, is_finished: bool) -> Row:
 def document_of(row: Mapping[str, Any]) -> StoredDocument:
     facts = row["facts"]
     versions = facts.get("versions") or [""] * len(facts["keys"])
+    shelves = map(tuple, facts.get("shelves") or [()] * len(facts["keys"]))
     return StoredDocument(
         id=facts["id"],
         digest=facts["digest"],
         title=facts["title"],
-        sources=tuple(starmap(Source, zip(facts["keys"], facts["names"], versions, strict=True))),
+        sources=tuple(starmap(Source, zip(facts["keys"], facts["names"], versions, shelves, strict=True))),
         is_titled_by_name=facts["is_titled_by_name"],
         labels=facts["labels"],
     )

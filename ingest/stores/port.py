@@ -29,12 +29,15 @@ class Source:
     """
     Where a document was found: `key` tells it apart (an absolute path, a URL), `name` is what a person calls it.
 
-    `version` is what it was like when it was read, where it can say so without being read again.
+    `version` is what it was like when it was read, where it can say so without being read again. `shelves` are the
+    places in which it was listed, in alphabetical order, where a listing has a name for its own: the same page may be
+    found in two wikis.
     """
 
     key: str
     name: str
     version: str = ""
+    shelves: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

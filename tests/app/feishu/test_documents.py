@@ -15,10 +15,12 @@ from app.feishu.documents import DriveFolder, Shelf, WikiSpace, site_of
 from app.feishu.library import Library, open_library
 from app.feishu.listing import feishu_listing
 from app.feishu.patience import Patience
+from app.feishu.showing import page_of
 from app.settings import Settings, SettingsError
 from ingest.collections import Collections, EmbeddingModel
 from ingest.documents import IngestReport
 from ingest.embedding import EmbedHere
+from ingest.files import list_files
 from ingest.pipeline import IngestOptions, ingest
 from ingest.stores.faiss import FaissStore
 from tests.app.feishu.platform import Platform, Trouble
@@ -335,8 +337,6 @@ def thing(found: Thing | None) -> Thing:
 def test_one_folder_says_nothing_of_what_is_in_another_or_in_a_file(
     platform: Platform, store: FaissStore, library: Library, tmp_path: Path
 ) -> None:
-    from ingest.files import list_files
-
     one, other = platform.folder(), platform.folder()
     one.file("a.md", b"# A\n\nThe same.\n")
     page = other.page("B", [text("b")])
@@ -356,6 +356,135 @@ def test_one_folder_says_nothing_of_what_is_in_another_or_in_a_file(
 
     sources = {source.key for document in store.documents() for source in document.sources}
     assert sources == {str(tmp_path / "a.md"), f"https://example.feishu.cn/docx/{page.token}"}
+
+
+def test_the_same_file_in_two_folders_is_fetched_once_in_each_and_stays_while_one_has_it(
+    platform: Platform, store: FaissStore, library: Library
+) -> None:
+    one, other = platform.folder(), platform.folder()
+    policy = b"The travel budget is 500 euro a day."
+    stays, goes = one.file("policy.txt", policy), other.file("policy.txt", policy)
+
+    reports = [run(store, library, folder, platform) for folder in (one, other, one, other)]
+    other.remove(goes)
+    last = run(store, library, other, platform)
+
+    assert [(report.removed, report.missing) for report in reports] == [((), ())] * 4
+    assert fetched(platform, "/download") == 2
+    assert last.removed == (f"https://example.feishu.cn/file/{goes.token}",)
+    assert [page_of(document) for document in store.documents()] == [f"https://example.feishu.cn/file/{stays.token}"]
+
+
+@pytest.mark.parametrize("prune", [True, False])
+def test_a_page_stays_in_its_wiki_when_a_shortcut_to_it_in_another_is_gone(
+    platform: Platform, store: FaissStore, library: Library, wiki: Space, prune: bool
+) -> None:
+    other = platform.wiki()
+    page = wiki.page("Leave", [text("98 days of leave.")])
+    shortcut = other.shortcut(page)
+    for space in (wiki, other):
+        run(store, library, space, platform)
+    other.remove(shortcut)
+
+    report = run(store, library, other, platform, prune=prune)
+
+    assert (report.removed, report.missing) == ((), ())
+    assert "98 days" in texts(store)
+    wiki.remove(page)
+    assert run(store, library, wiki, platform).removed == (f"{SITE}/wiki/{page.token}",)
+    assert fetched(platform) == 1
+
+
+def test_a_page_that_is_gone_from_a_folder_within_leaves_with_the_folder_above(
+    platform: Platform, store: FaissStore, library: Library
+) -> None:
+    parent = platform.folder()
+    child = parent.folder("Child")
+    old = child.page("Old", [text("Old rule.")])
+    child.page("New", [text("New rule.")])
+    for folder in (parent, child):
+        run(store, library, folder, platform)
+    child.remove(old)
+
+    assert run(store, library, parent, platform).removed == (f"https://example.feishu.cn/docx/{old.token}",)
+
+    assert ("Old rule." in texts(store), "New rule." in texts(store)) == (False, True)
+    assert fetched(platform) == 2
+
+
+def test_a_page_that_has_gone_up_from_a_folder_stays_in_the_folder_above(
+    platform: Platform, store: FaissStore, library: Library
+) -> None:
+    parent = platform.folder()
+    child = parent.folder("Child")
+    page = child.page("Rule", [text("The rule.")])
+    for folder in (parent, child):
+        run(store, library, folder, platform)
+    child.remove(page)
+    parent.add(thing(page.thing))
+
+    reports = [run(store, library, folder, platform) for folder in (child, parent)]
+
+    assert [report.removed for report in reports] == [(), ()]
+    assert "The rule." in texts(store)
+    assert fetched(platform) == 1
+
+
+def test_a_document_that_is_also_a_file_is_linked_no_more_when_feishu_has_it_no_more(
+    platform: Platform, store: FaissStore, library: Library, tmp_path: Path
+) -> None:
+    folder = platform.folder()
+    twin = folder.file("a.md", b"# A\n\nThe same.\n")
+    (tmp_path / "a.md").write_bytes(b"# A\n\nThe same.\n")
+    run(store, library, folder, platform)
+    ingest(
+        store,
+        list_files([tmp_path / "a.md"]).listing(),
+        IngestOptions(),
+        EmbedHere(store.embeddings),
+        progress=lambda *_: None,
+    )
+    folder.remove(twin)
+
+    assert run(store, library, folder, platform).removed == (f"https://example.feishu.cn/file/{twin.token}",)
+
+    assert [(document.source, page_of(document)) for document in store.documents()] == [("a.md", "")]
+
+
+def forget_shelves(store: FaissStore) -> None:
+    """As in a collection that was made before sources had any."""
+    with store.catalogue.connection() as db:
+        db.execute("ALTER TABLE sources DROP COLUMN shelves")
+        db.commit()
+
+
+def test_in_a_collection_from_before_there_were_shelves_the_label_says_what_is_gone(
+    platform: Platform, store: FaissStore, library: Library, wiki: Space
+) -> None:
+    stays, goes = wiki.page("Stays", [text("a")]), wiki.page("Goes", [text("b")])
+    run(store, library, wiki, platform)
+    forget_shelves(store)
+    wiki.remove(goes)
+
+    assert run(store, library, wiki, platform).removed == (f"{SITE}/wiki/{goes.token}",)
+
+    ((source,),) = (document.sources for document in store.documents())
+    assert (source.key, source.shelves) == (f"{SITE}/wiki/{stays.token}", (f"wiki/{wiki.space_id}",))
+
+
+def test_in_a_collection_from_before_there_were_shelves_one_folder_removes_nothing_of_another(
+    platform: Platform, store: FaissStore, library: Library
+) -> None:
+    one, other = platform.folder(), platform.folder()
+    for folder in (one, other):
+        folder.file("policy.txt", b"The travel budget is 500 euro a day.")
+        run(store, library, folder, platform)
+    forget_shelves(store)
+
+    reports = [run(store, library, folder, platform) for folder in (one, other)]
+
+    assert [(report.removed, len(report.unchanged)) for report in reports] == [((), 1)] * 2
+    assert fetched(platform, "/download") == 2
 
 
 def test_a_folder_that_the_app_may_not_read_removes_nothing(

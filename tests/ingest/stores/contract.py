@@ -298,7 +298,11 @@ class StoreContract:
             a_document("1", "b.md", digest="x", team="hr"),
             a_document("2", "a.md", "c.md"),
             StoredDocument(
-                "3", "y", "中文标题", (Source("https://example.com/", "页面", "7"),), is_titled_by_name=True
+                "3",
+                "y",
+                "中文标题",
+                (Source("https://example.com/", "页面", "7", ("folder/a", "wiki/b")), Source("/页面", "页面 2")),
+                is_titled_by_name=True,
             ),
         ]
         with open_store().writing() as change:
