@@ -309,7 +309,7 @@ async def open_database(url: str) -> Database:
     try:
         await asyncio.to_thread(migrate, parsed)
         # in a thread: for a relative path SQLAlchemy asks for the working directory, which blocks
-        engine = await asyncio.to_thread(create_async_engine, parsed)
+        engine = await asyncio.to_thread(create_async_engine, parsed, pool_pre_ping=_may_go_away(parsed))
         blocking = await asyncio.to_thread(open_blocking, parsed)
     except (SQLAlchemyError, OSError, ImportError) as error:
         shown = parsed.render_as_string(hide_password=True)
@@ -332,10 +332,16 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 def open_blocking(url: URL) -> Engine:
     """For threads; whoever opens it disposes of it."""
-    engine = create_engine(url.set(drivername=_SYNCHRONOUS.get(url.drivername, url.drivername)))
+    driver = _SYNCHRONOUS.get(url.drivername, url.drivername)
+    engine = create_engine(url.set(drivername=driver), pool_pre_ping=_may_go_away(url))
     if url.get_backend_name() == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
     return engine
+
+
+def _may_go_away(url: URL) -> bool:
+    """A server may be started again: a connection from before is asked whether it lives, and not given work to lose."""
+    return url.get_backend_name() != "sqlite"
 
 
 def migrate(url: URL, revision: str = "head") -> None:
