@@ -92,6 +92,18 @@ def test_a_click_has_only_texts_in_its_value(platform: Platform) -> None:
     assert clicked.chat_id == message.chat_id
 
 
+def test_a_click_is_put_in_order_with_messages_though_feishu_tells_its_time_in_microseconds(platform: Platform) -> None:
+    li = platform.user("Li")
+    chat = platform.p2p(li)
+    before = platform.says(li, chat, "hello")
+    payload = platform.click(li, before, {"action": "regenerate"}, forged=True)
+    after = platform.says(li, chat, "and?")
+    clicked = event_of(payload)
+    assert isinstance(clicked, Clicked)
+    assert len(payload["header"]["create_time"]) == 16
+    assert before.created_ms <= clicked.created_ms <= after.created_ms
+
+
 def test_what_apps_write_and_do_is_not_needed(platform: Platform) -> None:
     li = platform.user("Li")
     payload = platform.event_of(platform.says(li, platform.p2p(li), "hello"))
