@@ -291,14 +291,13 @@ class Inbox:
         """What ended long ago."""
         ended = delete(InboxRow).where(InboxRow.state.not_in(OPEN), InboxRow.received_at < datetime.now(UTC) - KEPT)
         still_open = select(InboxRow.session).where(InboxRow.state.in_(OPEN))
-        # of a conversation it is kept from where on it is history; what was done beside it is over
-        aside = delete(SessionLeaseRow).where(
-            SessionLeaseRow.key.contains(ASIDE), SessionLeaseRow.key.not_in(still_open)
+        unused = delete(SessionLeaseRow).where(
+            SessionLeaseRow.lease_until < time.time(), SessionLeaseRow.key.not_in(still_open)
         )
 
         def forget(session: Session) -> None:
             session.execute(ended)
-            session.execute(aside)
+            session.execute(unused)
 
         await self._database.write(forget)
 
@@ -310,13 +309,14 @@ class Inbox:
         free = (
             (SessionLeaseRow.owner.is_(None)) | (SessionLeaseRow.lease_until < now) | (SessionLeaseRow.owner == owner)
         )
-        statement = (
-            update(SessionLeaseRow)
-            .where(SessionLeaseRow.key == key, free)
-            .values(owner=owner, lease_until=now + lease_s)
-            .returning(SessionLeaseRow.key)
-        )
-        return await self._database.write(lambda session: session.scalar(statement)) is not None
+        lease = {"owner": owner, "lease_until": now + lease_s}
+
+        def claimed(session: Session) -> bool:
+            made = _insert(session.connection(), SessionLeaseRow).values(key=key, **lease)
+            taken = made.on_conflict_do_update(index_elements=["key"], set_=lease, where=free)
+            return session.scalar(taken.returning(SessionLeaseRow.key)) is not None
+
+        return await self._database.write(claimed)
 
     async def is_leased(self, key: str, owner: str) -> bool:
         """Whether it is another one's than the owner's."""
@@ -382,20 +382,16 @@ def _inserted(session: Session, arrivals: Sequence[Arrival]) -> set[str]:
     """The event ids of those that are new."""
     now = datetime.now(UTC)
     rows = [_values(one, now) for one in arrivals]
-    keys = sorted({one.session for one in arrivals})
     connection = session.connection()
-    insert = _insert_new(connection, InboxRow).returning(InboxRow.event_id)
-    new = set(connection.execute(insert, rows).scalars())
-    leases = [{"key": key, "lease_until": 0.0, "forgotten_until": 0} for key in keys]
-    connection.execute(_insert_new(connection, SessionLeaseRow), leases)
-    return new
+    # what was there already stays as it is
+    insert = _insert(connection, InboxRow).on_conflict_do_nothing().returning(InboxRow.event_id)
+    return set(connection.execute(insert, rows).scalars())
 
 
-def _insert_new(connection: Connection, table: type[Any]) -> postgresql.Insert | sqlite.Insert:
-    """Rows whose unique fields are there already stay as they are."""
+def _insert(connection: Connection, table: type[Any]) -> postgresql.Insert | sqlite.Insert:
     if connection.dialect.name == "postgresql":
-        return postgresql.insert(table.__table__).on_conflict_do_nothing()
-    return sqlite.insert(table.__table__).on_conflict_do_nothing()
+        return postgresql.insert(table.__table__)
+    return sqlite.insert(table.__table__)
 
 
 def _values(arrival: Arrival, now: datetime) -> dict[str, Any]:
@@ -418,6 +414,7 @@ def _values(arrival: Arrival, now: datetime) -> dict[str, Any]:
         "answers": [],
         "form": "",
         "sequence": 0,
+        "forgets": False,
         "received_at": now,
     }
 

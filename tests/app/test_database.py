@@ -76,6 +76,23 @@ async def test_what_a_kill_of_an_earlier_version_has_left_of_a_migration_is_fini
     assert schema(file) == schema(tmp_path / "another.sqlite3")
 
 
+async def test_what_was_forgotten_in_a_conversation_of_an_earlier_version_stays_so(file: Path) -> None:
+    migrate(make_url(f"sqlite+aiosqlite:///{file}"), "0004")
+    with closing(sqlite3.connect(file)) as database:
+        columns = [one[1] for one in database.execute("PRAGMA table_info(feishu_inbox)")]
+        for number, session in ((1, "chat"), (2, "chat"), (3, "another")):
+            values = {"id": number, "event_id": number, "message_id": number, "session": session}
+            row = [values.get(column, 0) for column in columns]
+            database.execute(f"INSERT INTO feishu_inbox VALUES ({', '.join('?' * len(row))})", row)
+        database.execute("INSERT INTO feishu_sessions VALUES ('chat', NULL, 0, 2), ('another', NULL, 0, 2)")
+        database.commit()
+
+    await opened_and_closed(file)
+
+    with closing(sqlite3.connect(file)) as database:
+        assert database.execute("SELECT id FROM feishu_inbox WHERE forgets").fetchall() == [(2,)]
+
+
 async def test_whoever_opens_a_new_database_waits_for_the_one_that_makes_it(file: Path, tmp_path: Path) -> None:
     whole = tmp_path / "whole.sqlite3"
     await opened_and_closed(whole)

@@ -178,3 +178,27 @@ async def test_what_ended_long_ago_is_forgotten_and_what_is_open_never(database:
     await inbox.forget_old()
     assert not await inbox.knows("event-1")
     assert await inbox.knows("event-2")
+
+
+async def test_leases_of_conversations_in_which_nothing_waits_are_forgotten(database: Database, inbox: Inbox) -> None:
+    sessions = ("held", "over", "dead", "open")
+    for number, session in enumerate(sessions):
+        await inbox.accept(arrival(number, session=session))
+        await inbox.claim(session, session, -1 if session == "dead" else 60)
+        if session != "open":
+            await inbox.change(await first(inbox, session), state="done")
+    await inbox.release("over", "over")
+    await inbox.release("open", "open")
+    await inbox.forget_old()
+    async with database.session() as session:
+        assert set(await session.scalars(text("SELECT key FROM feishu_sessions"))) == {"held", "open"}
+
+
+async def test_a_conversation_whose_lease_was_forgotten_meanwhile_can_be_claimed(
+    database: Database, inbox: Inbox
+) -> None:
+    await inbox.accept(arrival(1))
+    async with database.session.begin() as session:
+        await session.execute(text("DELETE FROM feishu_sessions"))
+    assert await inbox.claim("chat", "mine", 60)
+    assert not await inbox.claim("chat", "yours", 60)
