@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, func, select, update
+from sqlalchemy import Connection, Select, delete, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -159,13 +159,15 @@ class Inbox:
         return await self._database.read(lambda session: session.scalar(query)) is not None
 
     async def waiting_sessions(self) -> list[str]:
-        """Where something is due: what is said beside a conversation first, then the oldest; not all of very many."""
+        """Where something is due: what ends an answer first, then the oldest; not all of very many."""
+        # of a flood not everything is looked at each time; neither files nor conversations fill the room of the others
+        ends = or_(*(InboxRow.session.endswith(f"{ASIDE}{kind}") for kind in ("stop", "recall")))
+        place = func.row_number().over(partition_by=InboxRow.session.contains(ASIDE), order_by=func.min(InboxRow.id))
         query = (
             select(InboxRow.session)
             .where(InboxRow.state.in_(OPEN), InboxRow.due_at <= time.time())
             .group_by(InboxRow.session)
-            # what ends an answer first: of a flood not everything is looked at each time
-            .order_by(InboxRow.session.contains(ASIDE).desc(), func.min(InboxRow.id))
+            .order_by(ends.desc(), place, func.min(InboxRow.id))
             .limit(_LOOKED_AT)
         )
         return await self._database.read(lambda session: list(session.scalars(query)))

@@ -202,3 +202,12 @@ async def test_a_conversation_whose_lease_was_forgotten_meanwhile_can_be_claimed
         await session.execute(text("DELETE FROM feishu_sessions"))
     assert await inbox.claim("chat", "mine", 60)
     assert not await inbox.claim("chat", "yours", 60)
+
+
+async def test_files_that_wait_keep_no_conversation_from_being_looked_at(inbox: Inbox) -> None:
+    files = [arrival(number, session=f"chat#file-{number}") for number in range(400)]
+    await accepted(inbox, *files, arrival(400), arrival(401, session="chat#stop"))
+    looked_at = await inbox.waiting_sessions()
+    assert looked_at[0] == "chat#stop"
+    assert "chat" in looked_at[1:3]
+    assert "chat#file-0" in looked_at[1:3]
