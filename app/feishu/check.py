@@ -91,7 +91,9 @@ async def _permissions(client: FeishuClient, console: Console) -> list[Finding]:
     except (CallFailed, ValidationError) as error:
         why = str(error) if isinstance(error, CallFailed) else "Feishu's answer is not as it is documented"
         return [Finding("permissions", "cannot tell", why, f"look at {console.page('auth')}")]
-    states = {one.scope_name: one.grant_status for one in told.scopes or ()}
+    # the bot acts as the app, and never as a person; of what is listed twice the one that is granted counts
+    own = [one for one in told.scopes or () if one.scope_type != "user"]
+    states = {one.scope_name: one.grant_status for one in sorted(own, key=lambda one: one.grant_status == _GRANTED)}
     return [_permission(one, states, console) for one in PERMISSIONS]
 
 
@@ -124,6 +126,7 @@ async def _long_connection(credentials: Credentials, settings: Settings) -> list
 class _Scope(Loose):
     scope_name: str
     grant_status: int
+    scope_type: str | None = None
 
 
 class _Scopes(Loose):

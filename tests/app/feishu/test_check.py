@@ -186,6 +186,26 @@ async def test_a_permission_that_waits_for_an_administrator_is_told_apart(platfo
     assert "an administrator of the company has to grant it" in found["permission cardkit:card:write"].todo
 
 
+@pytest.mark.parametrize(
+    ("rows", "status"),
+    [
+        ([("tenant", 1), ("user", 2)], "ok"),
+        ([("user", 1)], "missing"),
+        ([("user", 1), ("tenant", 2)], "missing"),
+        ([("tenant", 1), ("tenant", 2)], "ok"),
+        ([(None, 1)], "ok"),
+    ],
+)
+async def test_what_the_app_may_do_for_people_who_sign_in_is_no_permission_of_its_bot(
+    platform: Platform, rows: list[tuple[str | None, int]], status: str
+) -> None:
+    name = "cardkit:card:write"
+    listed = [{"scope_name": name, "grant_status": state, "scope_type": kind} for kind, state in rows]
+    say(platform, "/application/v6/scopes", {"scopes": listed})
+
+    assert (await findings(platform))[f"permission {name}"].status == status
+
+
 async def test_events_and_callbacks_that_are_missing_are_named(platform: Platform) -> None:
     tell_subscriptions(platform, events=("im.message.receive_v1",), callbacks=())
 
