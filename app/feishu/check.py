@@ -20,6 +20,7 @@ from app.version import VERSION
 
 BRIEF = Patience(tries=2, first_s=0.5, longest_s=2.0, longest_reset_s=10.0, answer_s=10.0)
 """Somebody is waiting."""
+_CREDENTIALS = (10003, 10014)
 _NO_BOT = (11205, 230006)
 _GRANTED, _ASKED_FOR = 1, 2
 _ENDPOINT_S = 10.0
@@ -80,7 +81,8 @@ async def _access(client: FeishuClient, console: Console) -> list[Finding]:
             todo = f"add it at {console.page('bot')}, {PUBLISH}"
             return [let_in, Finding("bot", "missing", "nobody can write to the app", todo)]
         if isinstance(error, Misconfigured):
-            return [Finding(let_in.what, "missing", str(error), f"compare them with {console.page('baseinfo')}")]
+            todo = f"compare them with {console.page('baseinfo')}" if error.code in _CREDENTIALS else ""
+            return [Finding(let_in.what, "missing", str(error), todo)]
         return [let_in, Finding("bot", "cannot tell", str(error), f"look at {console.page('bot')}")]
     return [let_in, Finding("bot", "ok", f"it is called {bot.name!r}")]
 

@@ -129,7 +129,19 @@ async def test_wrong_credentials_are_told_apart_and_end_the_check(
 
     access = found["access to the open platform"]
     assert (access.status, variable in access.detail) == ("missing", True)
+    assert (
+        access.todo == f"compare them with {platform.url}/app/{settings_for(platform, **given).feishu_app_id}/baseinfo"
+    )
     assert not any(what.startswith("permission") for what in found)
+
+
+async def test_an_address_that_is_not_allowed_is_no_matter_of_credentials(platform: Platform) -> None:
+    platform.fail("/", times=99, with_=Trouble.error(99991401, "ip denied"))
+
+    access = (await findings(platform))["access to the open platform"]
+
+    assert (access.status, access.todo) == ("missing", "")
+    assert "add it to the IP allowlist" in access.detail
 
 
 async def test_a_platform_that_does_not_answer_is_not_called_missing(platform: Platform) -> None:
