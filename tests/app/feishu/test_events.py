@@ -7,7 +7,7 @@ from time import time as now_s
 from typing import Any, cast
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.database import Database
@@ -32,6 +32,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=10,
 )
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def message_in(platform: Platform) -> dict[str, Any]:
@@ -174,11 +175,13 @@ async def test_a_known_event_that_cannot_be_read_is_logged_louder_than_one_that_
     assert "contact.user.created_v3" in levels[logging.INFO]
 
 
+@unhurried
 @given(st.dictionaries(st.sampled_from(["schema", "header", "event", "type"]), JSON))
 def test_whatever_comes_is_read_without_an_error(payload: dict[str, Any]) -> None:
     event_of(payload)
 
 
+@unhurried
 @given(
     JSON,
     st.sampled_from(
