@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 
 from alembic import command
 from alembic.config import Config
-from sqlalchemy import JSON, DateTime, ForeignKey, Index, String, Text, create_engine, event, select, text
-from sqlalchemy.engine import URL, Engine, make_url
+from sqlalchemy import JSON, DateTime, ForeignKey, Index, String, Text, create_engine, event, func, select, text
+from sqlalchemy.engine import URL, Connection, Engine, make_url
 from sqlalchemy.exc import ArgumentError, IntegrityError, SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, async_sessionmaker, create_async_engine
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
@@ -29,6 +29,9 @@ _SYNCHRONOUS = {"sqlite+aiosqlite": "sqlite", "postgresql+asyncpg": "postgresql+
 _WRITERS = 4
 """Threads; of SQLite's connections one writes at a time."""
 _READERS = 4
+_MIGRATED_WITHIN_MS = 60_000
+_MIGRATION_LOCK = 4_719_083
+"""Any number, as long as nothing else in a PostgreSQL database takes it."""
 
 
 class DatabaseUnavailable(Exception):
@@ -304,9 +307,9 @@ async def open_database(url: str) -> Database:
     except ArgumentError as error:
         raise DatabaseUnavailable("LARKWISE_DATABASE_URL is not a URL that SQLAlchemy reads") from error
     try:
-        await asyncio.to_thread(_migrate, parsed)
+        await asyncio.to_thread(migrate, parsed)
         # in a thread: for a relative path SQLAlchemy asks for the working directory, which blocks
-        engine = await asyncio.to_thread(create_async_engine, parsed)
+        engine = await asyncio.to_thread(create_async_engine, parsed, pool_pre_ping=_may_go_away(parsed))
         blocking = await asyncio.to_thread(open_blocking, parsed)
     except (SQLAlchemyError, OSError, ImportError) as error:
         shown = parsed.render_as_string(hide_password=True)
@@ -329,22 +332,47 @@ def _prepare_sqlite(connection: Any, _record: Any) -> None:
 
 def open_blocking(url: URL) -> Engine:
     """For threads; whoever opens it disposes of it."""
-    engine = create_engine(url.set(drivername=_SYNCHRONOUS.get(url.drivername, url.drivername)))
+    driver = _SYNCHRONOUS.get(url.drivername, url.drivername)
+    engine = create_engine(url.set(drivername=driver), pool_pre_ping=_may_go_away(url))
     if url.get_backend_name() == "sqlite":
         event.listen(engine, "connect", _prepare_sqlite)
     return engine
 
 
-def _migrate(url: URL) -> None:
-    """Alembic reads files and blocks, so it gets a thread and a synchronous driver."""
+def _may_go_away(url: URL) -> bool:
+    """A server may be started again: a connection from before is asked whether it lives, and not given work to lose."""
+    return url.get_backend_name() != "sqlite"
+
+
+def migrate(url: URL, revision: str = "head") -> None:
+    """
+    Bring the tables to this form: all of it or nothing, and whoever else opens the database waits meanwhile.
+
+    Alembic reads files and blocks, so it gets a thread and a synchronous driver.
+    """
     if url.get_backend_name() == "sqlite" and url.database:
         Path(url.database).parent.mkdir(parents=True, exist_ok=True)
     engine = open_blocking(url)
+    if url.get_backend_name() == "sqlite":
+        event.listen(engine, "connect", _leave_transactions_to_us)
+        event.listen(engine, "begin", _begin_at_once)
     try:
         with engine.begin() as connection:
+            if url.get_backend_name() == "postgresql":
+                connection.execute(select(func.pg_advisory_xact_lock(_MIGRATION_LOCK)))
             config = Config()
             config.set_main_option("script_location", str(_MIGRATIONS))
             config.attributes["connection"] = connection
-            command.upgrade(config, "head")
+            command.upgrade(config, revision)
     finally:
         engine.dispose()
+
+
+def _leave_transactions_to_us(connection: Any, _record: Any) -> None:
+    # Python begins a transaction before rows are changed and not before tables are: a kill would leave half of them
+    connection.isolation_level = None
+    connection.execute(f"PRAGMA busy_timeout = {_MIGRATED_WITHIN_MS}")
+
+
+def _begin_at_once(connection: Connection) -> None:
+    connection.exec_driver_sql("BEGIN IMMEDIATE")

@@ -20,6 +20,7 @@ from app.version import VERSION
 
 BRIEF = Patience(tries=2, first_s=0.5, longest_s=2.0, longest_reset_s=10.0, answer_s=10.0)
 """Somebody is waiting."""
+_CREDENTIALS = (10003, 10014)
 _NO_BOT = (11205, 230006)
 _GRANTED, _ASKED_FOR = 1, 2
 _ENDPOINT_S = 10.0
@@ -80,7 +81,8 @@ async def _access(client: FeishuClient, console: Console) -> list[Finding]:
             todo = f"add it at {console.page('bot')}, {PUBLISH}"
             return [let_in, Finding("bot", "missing", "nobody can write to the app", todo)]
         if isinstance(error, Misconfigured):
-            return [Finding(let_in.what, "missing", str(error), f"compare them with {console.page('baseinfo')}")]
+            todo = f"compare them with {console.page('baseinfo')}" if error.code in _CREDENTIALS else ""
+            return [Finding(let_in.what, "missing", str(error), todo)]
         return [let_in, Finding("bot", "cannot tell", str(error), f"look at {console.page('bot')}")]
     return [let_in, Finding("bot", "ok", f"it is called {bot.name!r}")]
 
@@ -91,7 +93,9 @@ async def _permissions(client: FeishuClient, console: Console) -> list[Finding]:
     except (CallFailed, ValidationError) as error:
         why = str(error) if isinstance(error, CallFailed) else "Feishu's answer is not as it is documented"
         return [Finding("permissions", "cannot tell", why, f"look at {console.page('auth')}")]
-    states = {one.scope_name: one.grant_status for one in told.scopes or ()}
+    # the bot acts as the app, and never as a person; of what is listed twice the one that is granted counts
+    own = [one for one in told.scopes or () if one.scope_type != "user"]
+    states = {one.scope_name: one.grant_status for one in sorted(own, key=lambda one: one.grant_status == _GRANTED)}
     return [_permission(one, states, console) for one in PERMISSIONS]
 
 
@@ -124,6 +128,7 @@ async def _long_connection(credentials: Credentials, settings: Settings) -> list
 class _Scope(Loose):
     scope_name: str
     grant_status: int
+    scope_type: str | None = None
 
 
 class _Scopes(Loose):

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from typing import Any
 
-from sqlalchemy import or_, select, update
+from sqlalchemy import or_, select, tuple_, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.orm import Session
 
 from app.database import AnswerRow, Database
 from app.feishu.inbox import Item
-from app.feishu.tables import ChatRow, InboxRow, SessionLeaseRow
+from app.feishu.tables import ChatRow, InboxRow
 from chains.answers import Turn
 from chains.language import Language, language_of
 
@@ -40,8 +40,8 @@ class Conversations:
         return await self._database.read(newest)
 
     async def forget(self, item: Item) -> None:
-        """From here on nothing before the item is history."""
-        statement = update(SessionLeaseRow).where(SessionLeaseRow.key == item.session).values(forgotten_until=item.id)
+        """For what is written after the item nothing before it is history."""
+        statement = update(InboxRow).where(InboxRow.id == item.id).values(forgets=True)
         await self._database.write(lambda session: session.execute(statement))
 
     async def collection(self, chat_id: str) -> str:
@@ -84,15 +84,24 @@ def _history(session: Session, item: Item) -> list[Turn]:
 
 def _asked_before(session: Session, item: Item) -> list[InboxRow]:
     """What was answered, the newest first: of the conversation, and the message that it hangs on."""
-    lease = session.get(SessionLeaseRow, item.session)
-    forgotten = lease.forgotten_until if lease else 0
+    # in the order in which people wrote, whenever and however often it is asked for
+    written = tuple_(InboxRow.created_ms, InboxRow.id)
+    newest_first = InboxRow.created_ms.desc(), InboxRow.id.desc()
+    before = written < (item.created_ms, item.id)
+    new = (
+        select(InboxRow.created_ms, InboxRow.id)
+        .where(InboxRow.session == item.session, InboxRow.forgets, before)
+        .order_by(*newest_first)
+        .limit(1)
+    )
+    forgotten = session.execute(new).one_or_none()
     root = str(item.event.get("root_id") or "")
     here = or_(InboxRow.session == item.session, InboxRow.message_id == root)
     query = (
         select(InboxRow)
-        .where(here, InboxRow.id > forgotten, InboxRow.id != item.id, InboxRow.created_ms <= item.created_ms)
+        .where(here, before, *([written > tuple(forgotten)] if forgotten else []))
         .where(InboxRow.kind == "message", InboxRow.question != "")
-        .order_by(InboxRow.created_ms.desc(), InboxRow.id.desc())
+        .order_by(*newest_first)
         .limit(_LOOKED_AT)
     )
     return [row for row in session.scalars(query) if row.answers]

@@ -102,7 +102,7 @@ def parsed(data: bytes) -> dict[str, Any]:
     return value
 
 
-def checked(payload: dict[str, Any], *, app_id: str, verification_token: str) -> dict[str, Any]:
+def checked(payload: dict[str, Any], *, app_id: str, verification_token: str = "") -> dict[str, Any]:
     """
     The same, if it is an event for us; without a `verification_token` only the app is compared.
 

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from sqlalchemy import Connection, Select, delete, func, select, update
+from sqlalchemy import Connection, Select, delete, func, or_, select, update
 from sqlalchemy.dialects import postgresql, sqlite
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.orm import Session
@@ -159,13 +159,15 @@ class Inbox:
         return await self._database.read(lambda session: session.scalar(query)) is not None
 
     async def waiting_sessions(self) -> list[str]:
-        """Where something is due: what is said beside a conversation first, then the oldest; not all of very many."""
+        """Where something is due: what ends an answer first, then the oldest; not all of very many."""
+        # of a flood not everything is looked at each time; neither files nor conversations fill the room of the others
+        ends = or_(*(InboxRow.session.endswith(f"{ASIDE}{kind}") for kind in ("stop", "recall")))
+        place = func.row_number().over(partition_by=InboxRow.session.contains(ASIDE), order_by=func.min(InboxRow.id))
         query = (
             select(InboxRow.session)
             .where(InboxRow.state.in_(OPEN), InboxRow.due_at <= time.time())
             .group_by(InboxRow.session)
-            # what ends an answer first: of a flood not everything is looked at each time
-            .order_by(InboxRow.session.contains(ASIDE).desc(), func.min(InboxRow.id))
+            .order_by(ends.desc(), place, func.min(InboxRow.id))
             .limit(_LOOKED_AT)
         )
         return await self._database.read(lambda session: list(session.scalars(query)))
@@ -303,14 +305,13 @@ class Inbox:
         """What ended long ago."""
         ended = delete(InboxRow).where(InboxRow.state.not_in(OPEN), InboxRow.received_at < datetime.now(UTC) - KEPT)
         still_open = select(InboxRow.session).where(InboxRow.state.in_(OPEN))
-        # of a conversation it is kept from where on it is history; what was done beside it is over
-        aside = delete(SessionLeaseRow).where(
-            SessionLeaseRow.key.contains(ASIDE), SessionLeaseRow.key.not_in(still_open)
+        unused = delete(SessionLeaseRow).where(
+            SessionLeaseRow.lease_until < time.time(), SessionLeaseRow.key.not_in(still_open)
         )
 
         def forget(session: Session) -> None:
             session.execute(ended)
-            session.execute(aside)
+            session.execute(unused)
 
         await self._database.write(forget)
 
@@ -322,13 +323,14 @@ class Inbox:
         free = (
             (SessionLeaseRow.owner.is_(None)) | (SessionLeaseRow.lease_until < now) | (SessionLeaseRow.owner == owner)
         )
-        statement = (
-            update(SessionLeaseRow)
-            .where(SessionLeaseRow.key == key, free)
-            .values(owner=owner, lease_until=now + lease_s)
-            .returning(SessionLeaseRow.key)
-        )
-        return await self._database.write(lambda session: session.scalar(statement)) is not None
+        lease = {"owner": owner, "lease_until": now + lease_s}
+
+        def claimed(session: Session) -> bool:
+            made = _insert(session.connection(), SessionLeaseRow).values(key=key, **lease)
+            taken = made.on_conflict_do_update(index_elements=["key"], set_=lease, where=free)
+            return session.scalar(taken.returning(SessionLeaseRow.key)) is not None
+
+        return await self._database.write(claimed)
 
     async def is_leased(self, key: str, owner: str) -> bool:
         """Whether it is another one's than the owner's."""
@@ -394,20 +396,16 @@ def _inserted(session: Session, arrivals: Sequence[Arrival]) -> set[str]:
     """The event ids of those that are new."""
     now = datetime.now(UTC)
     rows = [_values(one, now) for one in arrivals]
-    keys = sorted({one.session for one in arrivals})
     connection = session.connection()
-    insert = _insert_new(connection, InboxRow).returning(InboxRow.event_id)
-    new = set(connection.execute(insert, rows).scalars())
-    leases = [{"key": key, "lease_until": 0.0, "forgotten_until": 0} for key in keys]
-    connection.execute(_insert_new(connection, SessionLeaseRow), leases)
-    return new
+    # what was there already stays as it is
+    insert = _insert(connection, InboxRow).on_conflict_do_nothing().returning(InboxRow.event_id)
+    return set(connection.execute(insert, rows).scalars())
 
 
-def _insert_new(connection: Connection, table: type[Any]) -> postgresql.Insert | sqlite.Insert:
-    """Rows whose unique fields are there already stay as they are."""
+def _insert(connection: Connection, table: type[Any]) -> postgresql.Insert | sqlite.Insert:
     if connection.dialect.name == "postgresql":
-        return postgresql.insert(table.__table__).on_conflict_do_nothing()
-    return sqlite.insert(table.__table__).on_conflict_do_nothing()
+        return postgresql.insert(table.__table__)
+    return sqlite.insert(table.__table__)
 
 
 def _values(arrival: Arrival, now: datetime) -> dict[str, Any]:
@@ -430,6 +428,7 @@ def _values(arrival: Arrival, now: datetime) -> dict[str, Any]:
         "answers": [],
         "form": "",
         "sequence": 0,
+        "forgets": False,
         "received_at": now,
     }
 

@@ -50,14 +50,13 @@ class LongConnection:
         loop: asyncio.AbstractEventLoop,
         *,
         counted: Callable[[str], None],
-        verification_token: str = "",
         silence_s: float = 90.0,
         receive_timeout_s: float = 2.5,
         endpoint_timeout_s: float = 10.0,
         waits: Waits | None = None,
     ) -> None:
         self._credentials = credentials
-        self._inlet = Inlet(receiver, loop, counted, credentials.app_id, verification_token, receive_timeout_s)
+        self._inlet = Inlet(receiver, loop, counted, credentials.app_id, receive_timeout_s)
         self._silence_s = silence_s
         self._endpoint_timeout_s = endpoint_timeout_s
         self._waits = waits or Waits()

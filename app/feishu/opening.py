@@ -129,7 +129,6 @@ class Feishu:
             self.reception,
             asyncio.get_running_loop(),
             counted=self.counted,
-            verification_token=self._settings.feishu_verification_token.get_secret_value(),
         )
         connection.start()
         try:

@@ -61,19 +61,19 @@ class InboxRow(Base):
     """The highest number that the card's changes may have had."""
     sending_at: Mapped[float | None]
     """Seconds since the epoch: when the reply was first sent under its present uuid, whether it arrived or not."""
+    forgets: Mapped[bool] = mapped_column(default=False)
+    """Of a `/new` that was carried out: what people wrote before it is no history any more."""
     received_at: Mapped[datetime] = mapped_column(DateTime(timezone=True), default=lambda: datetime.now(UTC))
 
 
 class SessionLeaseRow(Base):
-    """A conversation, and which process works on it until when."""
+    """Which process works on a conversation, and until when; of one that nobody works on there need not be any."""
 
     __tablename__ = "feishu_sessions"
 
     key: Mapped[str] = mapped_column(String(200), primary_key=True)
     owner: Mapped[str | None] = mapped_column(String(64), index=True)
     lease_until: Mapped[float] = mapped_column(default=0.0)
-    forgotten_until: Mapped[int] = mapped_column(default=0)
-    """Messages with an id up to this one are no history any more (`/new`)."""
 
 
 class ChatRow(Base):

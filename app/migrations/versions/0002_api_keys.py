@@ -12,6 +12,8 @@ depends_on = None
 
 
 def upgrade() -> None:
+    # SQLite has kept the first of these where an earlier version was killed in here
+    again = op.get_bind().dialect.name == "sqlite"
     op.create_table(
         "api_keys",
         sa.Column("id", sa.Integer(), primary_key=True),
@@ -21,6 +23,7 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("revoked_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("last_used_at", sa.DateTime(timezone=True), nullable=True),
+        if_not_exists=again,
     )
 
 

@@ -12,6 +12,8 @@ depends_on = None
 
 
 def upgrade() -> None:
+    # SQLite has kept the first of these where an earlier version was killed in here
+    again = op.get_bind().dialect.name == "sqlite"
     op.create_table(
         "jobs",
         sa.Column("id", sa.String(32), primary_key=True),
@@ -33,9 +35,10 @@ def upgrade() -> None:
         sa.Column("created_at", sa.DateTime(timezone=True), nullable=False),
         sa.Column("started_at", sa.DateTime(timezone=True), nullable=True),
         sa.Column("finished_at", sa.DateTime(timezone=True), nullable=True),
+        if_not_exists=again,
     )
-    op.create_index("jobs_by_status", "jobs", ["status", "created_at"])
-    op.create_index("ix_jobs_collection", "jobs", ["collection"])
+    op.create_index("jobs_by_status", "jobs", ["status", "created_at"], if_not_exists=again)
+    op.create_index("ix_jobs_collection", "jobs", ["collection"], if_not_exists=again)
 
 
 def downgrade() -> None:

@@ -12,6 +12,8 @@ depends_on = None
 
 
 def upgrade() -> None:
+    # SQLite has kept the first of these where an earlier version was killed in here
+    again = op.get_bind().dialect.name == "sqlite"
     op.create_table(
         "feishu_inbox",
         sa.Column("id", sa.Integer(), primary_key=True),
@@ -37,23 +39,26 @@ def upgrade() -> None:
         sa.Column("sequence", sa.Integer(), nullable=False),
         sa.Column("sending_at", sa.Float(), nullable=True),
         sa.Column("received_at", sa.DateTime(timezone=True), nullable=False),
+        if_not_exists=again,
     )
-    op.create_index("feishu_inbox_by_state", "feishu_inbox", ["state", "session"])
-    op.create_index("feishu_inbox_by_session", "feishu_inbox", ["session", "id"])
-    op.create_index("feishu_inbox_by_reply", "feishu_inbox", ["reply_id"])
-    op.create_index("feishu_inbox_by_chat", "feishu_inbox", ["chat_id", "id"])
+    op.create_index("feishu_inbox_by_state", "feishu_inbox", ["state", "session"], if_not_exists=again)
+    op.create_index("feishu_inbox_by_session", "feishu_inbox", ["session", "id"], if_not_exists=again)
+    op.create_index("feishu_inbox_by_reply", "feishu_inbox", ["reply_id"], if_not_exists=again)
+    op.create_index("feishu_inbox_by_chat", "feishu_inbox", ["chat_id", "id"], if_not_exists=again)
     op.create_table(
         "feishu_sessions",
         sa.Column("key", sa.String(200), primary_key=True),
         sa.Column("owner", sa.String(64), nullable=True),
         sa.Column("lease_until", sa.Float(), nullable=False),
         sa.Column("forgotten_until", sa.Integer(), nullable=False),
+        if_not_exists=again,
     )
-    op.create_index("ix_feishu_sessions_owner", "feishu_sessions", ["owner"])
+    op.create_index("ix_feishu_sessions_owner", "feishu_sessions", ["owner"], if_not_exists=again)
     op.create_table(
         "feishu_chats",
         sa.Column("chat_id", sa.String(128), primary_key=True),
         sa.Column("collection", sa.String(64), nullable=False),
+        if_not_exists=again,
     )
 
 

@@ -129,7 +129,19 @@ async def test_wrong_credentials_are_told_apart_and_end_the_check(
 
     access = found["access to the open platform"]
     assert (access.status, variable in access.detail) == ("missing", True)
+    assert (
+        access.todo == f"compare them with {platform.url}/app/{settings_for(platform, **given).feishu_app_id}/baseinfo"
+    )
     assert not any(what.startswith("permission") for what in found)
+
+
+async def test_an_address_that_is_not_allowed_is_no_matter_of_credentials(platform: Platform) -> None:
+    platform.fail("/", times=99, with_=Trouble.error(99991401, "ip denied"))
+
+    access = (await findings(platform))["access to the open platform"]
+
+    assert (access.status, access.todo) == ("missing", "")
+    assert "add it to the IP allowlist" in access.detail
 
 
 async def test_a_platform_that_does_not_answer_is_not_called_missing(platform: Platform) -> None:
@@ -184,6 +196,26 @@ async def test_a_permission_that_waits_for_an_administrator_is_told_apart(platfo
 
     assert found["permission cardkit:card:write"].status == "missing"
     assert "an administrator of the company has to grant it" in found["permission cardkit:card:write"].todo
+
+
+@pytest.mark.parametrize(
+    ("rows", "status"),
+    [
+        ([("tenant", 1), ("user", 2)], "ok"),
+        ([("user", 1)], "missing"),
+        ([("user", 1), ("tenant", 2)], "missing"),
+        ([("tenant", 1), ("tenant", 2)], "ok"),
+        ([(None, 1)], "ok"),
+    ],
+)
+async def test_what_the_app_may_do_for_people_who_sign_in_is_no_permission_of_its_bot(
+    platform: Platform, rows: list[tuple[str | None, int]], status: str
+) -> None:
+    name = "cardkit:card:write"
+    listed = [{"scope_name": name, "grant_status": state, "scope_type": kind} for kind, state in rows]
+    say(platform, "/application/v6/scopes", {"scopes": listed})
+
+    assert (await findings(platform))[f"permission {name}"].status == status
 
 
 async def test_events_and_callbacks_that_are_missing_are_named(platform: Platform) -> None:

@@ -11,7 +11,7 @@ import pytest
 from app.feishu.client import FeishuClient, open_client
 from app.feishu.errors import CallFailed, CardProblem, PlatformUnavailable
 from app.feishu.events import Mention
-from app.feishu.wire import BotInfo, Content, Message
+from app.feishu.wire import BotInfo, Content, Message, answer_of
 from tests.app.feishu.platform import Chat, Platform, SentMessage, Trouble, User
 from tests.app.feishu.platform_lark import Lark
 from tests.app.feishu.virtual_time import SharedTime
@@ -274,3 +274,25 @@ async def test_lark_oapi_sends_the_same_reply(
     theirs, ours = platform.calls("/reply")
     assert (ours.method, ours.path, ours.query, ours.body) == (theirs.method, theirs.path, theirs.query, theirs.body)
     assert ours.headers["content-type"].partition(";")[0] == theirs.headers["content-type"].partition(";")[0]
+
+
+@pytest.mark.parametrize(
+    ("told", "read"),
+    [
+        (r"cut \ud83d", "cut ?"),
+        (r"\uDE00 cut", "? cut"),
+        (r"\uD83D\ude00", "😀"),
+        (r"\\ud83d", r"\ud83d"),
+        ("😀", "😀"),
+    ],
+)
+def test_half_a_character_in_an_answer_is_a_question_mark_and_no_trouble(told: str, read: str) -> None:
+    answer = answer_of(f'{{"code": 0, "msg": "{told}", "data": {{"items": [{{"name": "{told}"}}]}}}}'.encode())
+
+    assert answer is not None
+    assert (answer.msg, answer.data) == (read, {"items": [{"name": read}]})
+
+
+@pytest.mark.parametrize("body", [b"<html>", b"", b"\\ud83d", b'{"code": "\\ud83d"}', b'["\\ud83d",' + b"[" * 100_000])
+def test_what_is_no_answer_of_the_api_is_told_apart(body: bytes) -> None:
+    assert answer_of(body) is None

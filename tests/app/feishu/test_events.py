@@ -7,7 +7,7 @@ from time import time as now_s
 from typing import Any, cast
 
 import pytest
-from hypothesis import given
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from app.database import Database
@@ -32,6 +32,7 @@ JSON = st.recursive(
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
     max_leaves=10,
 )
+unhurried = settings(deadline=None, suppress_health_check=[HealthCheck.too_slow])
 
 
 def message_in(platform: Platform) -> dict[str, Any]:
@@ -90,6 +91,18 @@ def test_a_click_has_only_texts_in_its_value(platform: Platform) -> None:
     assert isinstance(clicked, Clicked)
     assert dict(clicked.value) == {"action": "thumbs_up", "turn": "7"}
     assert clicked.chat_id == message.chat_id
+
+
+def test_a_click_is_put_in_order_with_messages_though_feishu_tells_its_time_in_microseconds(platform: Platform) -> None:
+    li = platform.user("Li")
+    chat = platform.p2p(li)
+    before = platform.says(li, chat, "hello")
+    payload = platform.click(li, before, {"action": "regenerate"}, forged=True)
+    after = platform.says(li, chat, "and?")
+    clicked = event_of(payload)
+    assert isinstance(clicked, Clicked)
+    assert len(payload["header"]["create_time"]) == 16
+    assert before.created_ms <= clicked.created_ms <= after.created_ms
 
 
 def test_what_apps_write_and_do_is_not_needed(platform: Platform) -> None:
@@ -162,11 +175,13 @@ async def test_a_known_event_that_cannot_be_read_is_logged_louder_than_one_that_
     assert "contact.user.created_v3" in levels[logging.INFO]
 
 
+@unhurried
 @given(st.dictionaries(st.sampled_from(["schema", "header", "event", "type"]), JSON))
 def test_whatever_comes_is_read_without_an_error(payload: dict[str, Any]) -> None:
     event_of(payload)
 
 
+@unhurried
 @given(
     JSON,
     st.sampled_from(

@@ -178,3 +178,36 @@ async def test_what_ended_long_ago_is_forgotten_and_what_is_open_never(database:
     await inbox.forget_old()
     assert not await inbox.knows("event-1")
     assert await inbox.knows("event-2")
+
+
+async def test_leases_of_conversations_in_which_nothing_waits_are_forgotten(database: Database, inbox: Inbox) -> None:
+    sessions = ("held", "over", "dead", "open")
+    for number, session in enumerate(sessions):
+        await inbox.accept(arrival(number, session=session))
+        await inbox.claim(session, session, -1 if session == "dead" else 60)
+        if session != "open":
+            await inbox.change(await first(inbox, session), state="done")
+    await inbox.release("over", "over")
+    await inbox.release("open", "open")
+    await inbox.forget_old()
+    kept = await database.read(lambda rows: set(rows.scalars(text("SELECT key FROM feishu_sessions"))))
+    assert kept == {"held", "open"}
+
+
+async def test_a_conversation_whose_lease_was_forgotten_meanwhile_can_be_claimed(
+    database: Database, inbox: Inbox
+) -> None:
+    await inbox.accept(arrival(1))
+    async with database.session.begin() as session:
+        await session.execute(text("DELETE FROM feishu_sessions"))
+    assert await inbox.claim("chat", "mine", 60)
+    assert not await inbox.claim("chat", "yours", 60)
+
+
+async def test_files_that_wait_keep_no_conversation_from_being_looked_at(inbox: Inbox) -> None:
+    files = [arrival(number, session=f"chat#file-{number}") for number in range(400)]
+    await accepted(inbox, *files, arrival(400), arrival(401, session="chat#stop"))
+    looked_at = await inbox.waiting_sessions()
+    assert looked_at[0] == "chat#stop"
+    assert "chat" in looked_at[1:3]
+    assert "chat#file-0" in looked_at[1:3]

@@ -17,6 +17,7 @@ def test_a_question_is_acknowledged_answered_and_rated_without_a_webhook(
 ) -> None:
     shutil.copytree(library, tmp_path / "var")
     with fake_openai(Words(("Within 15 days.",))) as model:
+        # with a Verification Token, as of a webhook before: over the connection Feishu leaves it empty
         settings = bot_settings(platform, model, tmp_path / "var", cache_dir, feishu_transport="ws")
         with running(create_app(settings)) as url:
             platform.ws.wait_connected()

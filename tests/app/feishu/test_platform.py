@@ -177,7 +177,8 @@ def test_a_list_of_what_the_app_may_do(platform: Platform, api: Api) -> None:
     platform.scopes.clear()
     platform.scopes.add("im:message")
 
-    assert api("GET", "/application/v6/scopes")[1] == {"scopes": [{"scope_name": "im:message", "grant_status": 1}]}
+    granted = {"scope_name": "im:message", "grant_status": 1, "scope_type": "tenant"}
+    assert api("GET", "/application/v6/scopes")[1] == {"scopes": [granted]}
 
 
 def test_reading_a_group_needs_a_permission_of_its_own(

@@ -21,7 +21,7 @@ def bot_info(state: State, asked: Asked) -> Reply:
 
 
 def scopes(state: State, asked: Asked) -> Reply:
-    granted = [{"scope_name": name, "grant_status": 1} for name in sorted(state.scopes)]
+    granted = [{"scope_name": name, "grant_status": 1, "scope_type": "tenant"} for name in sorted(state.scopes)]
     return answered({"scopes": granted})
 
 

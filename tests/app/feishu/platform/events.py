@@ -89,7 +89,9 @@ class Events:
             "host": "im_message",
             "context": {"open_message_id": message.message_id, "open_chat_id": message.chat_id},
         }
-        return self.envelope("card.action.trigger", event)
+        clicked = self.envelope("card.action.trigger", event)
+        clicked["header"]["create_time"] += "000"  # unlike other events it comes with microseconds
+        return clicked
 
     def use(self, token: object) -> str:
         """The message whose card a click's token lets change."""
