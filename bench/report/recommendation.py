@@ -23,7 +23,7 @@ RELEVANT = 0.02
 TOLERABLE = 0.1
 """Of right answers, as a share, may be lost by the interval; where it may be more, there were too few questions."""
 _TAILS = (95,)
-"""Percentiles that are shown and not weighed: they need more requests than most runs have."""
+"""Percentiles that are weighed where they changed surely; most runs have too few requests to say that they did not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,8 @@ class Weighed:
 
 
 def weigh(run: Run, variant: str) -> Weighed:
-    found = [one for name in run.scenarios() for one in changes(run, variant, name) if one.percent not in _TAILS]
+    every = [one for name in run.scenarios() for one in changes(run, variant, name)]
+    found = [one for one in every if one.percent not in _TAILS or _is_sure(one)]
     better = tuple(one for one in found if one.verdict == "better" and is_relevant(one))
     worse = tuple(one for one in found if one.verdict == "worse" and is_relevant(one))
     untested = tuple(one for one in found if one.verdict == "untested")
@@ -60,6 +61,10 @@ def weigh(run: Run, variant: str) -> Weighed:
 
 def is_relevant(change: Change) -> bool:
     return abs(change.ratio.value - 1) >= RELEVANT
+
+
+def _is_sure(change: Change) -> bool:
+    return change.verdict in ("better", "worse") and is_relevant(change)
 
 
 def _fails(run: Run, variant: str) -> bool:
