@@ -180,6 +180,7 @@ TEXTS: Mapping[str, str] = {
     "list worse": "worse:",
     "list same": "no significant difference, or one below {relevant:.0f} %:",
     "list untested": "not tested, one repeat:",
+    "list unlike": "not weighed, because the answers of the two are not equally long:",
     "of load": "{load}: {list}",
     "answers": "answers ({set}): {before} → {after}, {verdict} (p {p}, n = {n}); {bound}",
     "may be lost": "up to {points:.1f} points may be lost",
@@ -194,8 +195,8 @@ TEXTS: Mapping[str, str] = {
     "recommend worse answers": "keep {base} where answers count: those of {variant} are significantly worse.",
     "recommend mixed": "it depends on what counts: {variant} is better in some figures and worse in others.",
     "recommend keep": "keep {base}: {variant} is better in nothing.",
-    "recommend no reason": "these figures give no reason for either: no difference is significant and greater than "
-    "{relevant:.0f} %.",
+    "recommend no reason": "these figures give no reason for either: no difference that is weighed is significant and greater "
+    "than {relevant:.0f} %.",
     "recommend undecided": "none: of one repeat no difference is sure; take three (`repeats: 3`).",
     "recommend fails": "do not take {variant} as it is: {failed} of its {requests} requests failed, and times of the "
     "others say nothing for it.",

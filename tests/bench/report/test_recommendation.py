@@ -82,6 +82,21 @@ def test_a_tail_that_did_not_change_surely_is_not_listed() -> None:
     assert "P95" not in "\n".join(conclusion(run_of(*found(), judged=ENOUGH), Words("en")))
 
 
+def of_length(variant: str, tokens: int) -> list[Measured]:
+    outcomes = [answered(str(at), first=0.3, tokens=tokens) for at in range(20)]
+    return [measured(variant, "x", outcomes, repeat=repeat) for repeat in (1, 2, 3)]
+
+
+def test_shorter_answers_are_no_reason_to_take_a_variant() -> None:
+    run = run_of(*of_length("bf16", 64), *of_length("int8", 12), judged=ENOUGH)
+    weighed = weigh(run, "int8")
+
+    assert weighed.advice == "no reason"
+    assert {one.measure.key for one in weighed.unlike} == {"latency", "rps", "tokens", "cpu"}
+    assert "not weighed, because the answers of the two are not equally long" in "\n".join(conclusion(run, Words("en")))
+    assert weigh(run_of(*of_length("bf16", 64), *of_length("int8", 62), judged=ENOUGH), "int8").unlike == ()
+
+
 def failing(variant: str, share: float) -> list[Measured]:
     """Its first requests fail."""
     return [
