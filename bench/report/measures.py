@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
-from statistics import geometric_mean
+from statistics import fmean, geometric_mean
 from typing import Literal, TypeAlias
 
 from bench.figures import Spread, percentile
@@ -13,6 +13,10 @@ from bench.report.records import Measured, Run
 
 Better = Literal["less", "more"]
 GIB = 2**30
+_AT_ONCE_S = 0.0001
+"""So little between two pieces, on average, is what this client takes to read them."""
+_BURST_S, _BURST_SHARE = 0.001, 0.02
+"""… and so little is the network's where all gaps together are no more than this share of the whole answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +40,23 @@ class OfRepeats:
 Measure: TypeAlias = OfRequests | OfRepeats
 
 
+def came_at_once(answer: Answered) -> bool:
+    """Whether the server sent nothing before all of it was computed: its gaps then say nothing about tokens."""
+    if not answer.gaps_s:
+        return answer.completion_tokens > 1
+    between = fmean(answer.gaps_s)
+    return between < _AT_ONCE_S or (between < _BURST_S and sum(answer.gaps_s) < _BURST_SHARE * answer.total_s)
+
+
 def _between_tokens(answer: Answered) -> float | None:
     """
-    Seconds from one token to the next, on average.
+    Seconds from one token to the next, on average; None where they came at once.
 
     Pieces of text may hold more than one token: the first is taken to hold as many as the others do on average, since
     its tokens are not among those that came in the gaps.
     """
+    if came_at_once(answer):
+        return None
     gaps = len(answer.gaps_s)
     tokens = answer.completion_tokens * gaps / (gaps + 1)
     return sum(answer.gaps_s) / tokens if tokens else None
@@ -118,8 +132,8 @@ def figure(run: Run, variant: str, scenario: str, measure: Measure, percent: flo
 
 
 def gaps(run: Run, variant: str, scenario: str) -> list[float]:
-    """Seconds between the pieces of all answers, as they arrived."""
-    return [gap for answer in run.answers(variant, scenario) for gap in answer.gaps_s]
+    """Seconds between the pieces of all answers, as they arrived; of those that came at once there are none."""
+    return [gap for answer in run.answers(variant, scenario) if not came_at_once(answer) for gap in answer.gaps_s]
 
 
 def known(values: Iterable[float | None]) -> list[float]:

@@ -7,7 +7,7 @@ from statistics import fmean
 
 from bench.figures import percentile
 from bench.report.config import Scenario
-from bench.report.measures import busy_client, busy_elsewhere
+from bench.report.measures import busy_client, busy_elsewhere, came_at_once
 from bench.report.records import Facts, LeftOut, Run
 from bench.report.showing import seconds, share
 from bench.report.tables_md import table
@@ -120,6 +120,8 @@ def _doubts_about(run: Run, facts: Facts, words: Words) -> Iterator[str]:
     answers = [one for name in run.scenarios() for one in run.answers(facts.name, name)]
     if not answers:
         return
+    if at_once := sum(map(came_at_once, answers)):
+        yield words("doubt at once", variant=facts.name, n=at_once, answers=len(answers))
     if any(not one.prompt_tokens for one in answers):
         yield words("doubt pieces", variant=facts.name)
         return

@@ -99,6 +99,8 @@ TEXTS: Mapping[str, str] = {
     "doubt few": "P99 of {n} requests is little more than the slowest.",
     "doubt short": "{variant}: answers were {answer:.0f} tokens long, not {asked:.0f}; whole latencies cannot be "
     "compared.",
+    "doubt at once": "{variant}: {n} of {answers} answers were sent at once, when all of their text was there: their time "
+    "to first token is that of the whole answer, and they have no speed and no time between tokens.",
     "doubt failed": "{variant}: {failed} of {requests} requests failed and count in no time ({reason}).",
     "doubt pieces": "{variant}: the server did not say how many tokens it wrote; pieces of text were counted.",
     "left out": "Not measured: {variant}{what}, {why}",

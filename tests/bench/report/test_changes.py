@@ -19,6 +19,7 @@ from bench.report.measures import (
     TOKENS,
     TTFT,
     busy_elsewhere,
+    came_at_once,
     figure,
 )
 from tests.bench.report.made import answered, failed, measured, noisy, run_of
@@ -117,3 +118,22 @@ def test_times_between_tokens_count_tokens_and_not_pieces() -> None:
     pieces = Answered("0", 0.0, 0.1, (0.2, 0.2), 0.5, 7, 9, 0.0, 0.0)  # three pieces of nine tokens
 
     assert SPEED.value(pieces) == pytest.approx(6 / 0.4)
+
+
+@pytest.mark.parametrize(
+    ("gaps", "total", "at_once"),
+    [
+        ((0.00005,) * 19, 0.2, True),
+        ((0.0005,) * 19, 2.0, True),
+        ((), 2.0, True),
+        ((0.0005,) * 19, 0.02, False),
+        ((0.02,) * 19, 90.0, False),
+        ((0.0,) * 9 + (0.2,) + (0.0,) * 9, 0.4, False),
+    ],
+    ids=["read at once", "through a network", "one piece", "very fast", "after a long wait", "two parts"],
+)
+def test_an_answer_that_was_sent_at_once_has_no_speed(gaps: tuple[float, ...], total: float, at_once: bool) -> None:
+    answer = Answered("0", 0.0, total - sum(gaps), gaps, total, 7, 20, 0.0, 0.0)
+
+    assert came_at_once(answer) is at_once
+    assert (SPEED.value(answer) is None) is at_once

@@ -173,6 +173,15 @@ def test_a_server_that_counts_no_tokens_is_told() -> None:
     assert "a: the server did not say how many tokens it wrote" in english(run_of(*silent))
 
 
+@pytest.mark.parametrize(("lang", "sentence"), [("en", "10 of 10 answers were sent at once"), ("zh", "一次发出")])
+def test_a_server_that_sends_answers_at_once_is_told_and_has_no_speed(lang: Lang, sentence: str) -> None:
+    run = run_of(*(measured("a", "x", [answered(str(n), gap=0.00005) for n in range(5)], repeat=at) for at in (1, 2)))
+    text = report(run, Words(lang), NO_PICTURES)
+
+    assert sentence in text
+    assert "tok/s" not in text.split("### 3.1")[1].split("req/s")[0]
+
+
 def test_open_loads_are_described() -> None:
     run = run_of(*noisy("a", "x", first=1, gap=0.1), loads={"x": {"requests_per_s": 0.5}})
     text = english(run)
