@@ -12,6 +12,8 @@ BenchError
 ├── NotScored        answers could not be scored
 ├── Stopped          a run was stopped before anything was measured
 └── TargetError      one request was not answered; it is counted, and the run goes on
+    ├── TargetRefused    with a status that says so
+    └── TargetUnreachable   because there was no connection, or it broke
 """
 
 
@@ -57,3 +59,15 @@ class Stopped(BenchError):
 
 class TargetError(BenchError):
     """A request was not answered, or not to its end."""
+
+
+class TargetRefused(TargetError):
+    """The server answered with an HTTP status that is none of success."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(f"HTTP {status}: {text}")
+        self.status = status
+
+
+class TargetUnreachable(TargetError):
+    """There was no connection to the server, or it broke."""

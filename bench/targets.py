@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeAlias
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from bench.errors import TargetError
+from bench.errors import TargetError, TargetRefused, TargetUnreachable
 
 _END_S = 1.0
 """Between [DONE] and the end of the body."""
@@ -128,7 +128,7 @@ class OpenAIServer:
             ) as response:
                 if response.status_code != httpx.codes.OK:
                     text = (await response.aread()).decode(errors="replace")
-                    raise TargetError(f"HTTP {response.status_code}: {text[:200]}")
+                    raise TargetRefused(response.status_code, text[:200])
                 lines = _data_lines(response)
                 async for data in lines:
                     if data == "[DONE]":
@@ -138,7 +138,7 @@ class OpenAIServer:
                         yield event
                 await _read_out(lines)
         except httpx.HTTPError as error:
-            raise TargetError(f"{type(error).__name__}: {error}") from error
+            raise TargetUnreachable(f"{type(error).__name__}: {error}") from error
         if not ended:
             raise TargetError("the stream broke off before [DONE]")
 

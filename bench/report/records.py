@@ -121,6 +121,8 @@ class Run:
     judged: tuple[Judged, ...]
     asked: str = ""
     """A digest of the prompts' file and of the questions; see `bench.report.preparing`."""
+    without_ignore_eos: tuple[str, ...] = ()
+    """Variants that were not told to answer in full length."""
     benchmark: Literal["report"] = "report"
     schema: int = SCHEMA
 

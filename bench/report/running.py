@@ -182,7 +182,9 @@ class Runner:
         """A server may be the one to say what its model is called; where it said so before it must say the same."""
         _same(self._run.facts(subject.name), replace(self._run.facts(subject.name), model=subject.model), self._job.out)
         named = [replace(one, model=subject.model) if one.name == subject.name else one for one in self._run.variants]
-        self._run = replace(self._run, variants=tuple(named))
+        without = tuple(one for one in self._run.without_ignore_eos if one != subject.name)
+        without = without if subject.ignores_eos else (*without, subject.name)
+        self._run = replace(self._run, variants=tuple(named), without_ignore_eos=without)
 
     async def _measure(self, step: Step, subject: Subject, asking: Asking, used_before: int | None) -> None:
         warm_up = await asyncio.to_thread(asking.warm_up)

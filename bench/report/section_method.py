@@ -122,6 +122,8 @@ def _doubts_about(run: Run, facts: Facts, words: Words) -> Iterator[str]:
         return
     if at_once := sum(map(came_at_once, answers)):
         yield words("doubt at once", variant=facts.name, n=at_once, answers=len(answers))
+    if facts.name in run.without_ignore_eos:
+        yield words("doubt ends", variant=facts.name)
     if any(not one.prompt_tokens for one in answers):
         yield words("doubt pieces", variant=facts.name)
         return
