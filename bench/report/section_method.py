@@ -81,7 +81,8 @@ def _are_counted(run: Run) -> bool:
 
 
 def _told(run: Run) -> tuple[float, float] | None:
-    answers = [one for measured in run.measured for one in measured.window.answered if one.prompt_tokens]
+    answers = [one for measured in run.measured for one in measured.window.answered if one.is_counted_by_server]
+    answers = [one for one in answers if one.prompt_tokens]
     if not answers:
         return None
     return fmean(one.prompt_tokens for one in answers), fmean(one.completion_tokens for one in answers)
@@ -124,14 +125,14 @@ def _doubts_about(run: Run, facts: Facts, words: Words) -> Iterator[str]:
         yield words("doubt at once", variant=facts.name, n=at_once, answers=len(answers))
     if facts.name in run.without_ignore_eos:
         yield words("doubt ends", variant=facts.name)
-    if any(not one.prompt_tokens for one in answers):
+    is_counted = all(one.is_counted_by_server for one in answers)
+    if not is_counted:
         yield words("doubt pieces", variant=facts.name)
-        return
     scenarios = (run.config.scenario(name) for name in run.scenarios())
     asked = fmean(run.config.lengths(one)[1] for one in scenarios for _ in run.answers(facts.name, one.name))
     answered = fmean(one.completion_tokens for one in answers)
     if answered < _SHORT * asked:
-        yield words("doubt short", variant=facts.name, answer=answered, asked=asked)
+        yield words("doubt short" if is_counted else "doubt short pieces", variant=facts.name, answer=answered, asked=asked)
 
 
 def _left_out(run: Run, words: Words) -> Iterator[str]:

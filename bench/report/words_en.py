@@ -102,6 +102,8 @@ TEXTS: Mapping[str, str] = {
     "doubt at once": "{variant}: {n} of {answers} answers were sent at once, when all of their text was there: their time "
     "to first token is that of the whole answer, and they have no speed and no time between tokens.",
     "doubt ends": "{variant} was asked without `ignore_eos`: answers end where its model ends them.",
+    "doubt short pieces": "{variant}: answers were {answer:.0f} pieces of text long, and {asked:.0f} tokens were asked for; "
+    "whole latencies may not be comparable.",
     "doubt failed": "{variant}: {failed} of {requests} requests failed and count in no time ({reason}).",
     "doubt pieces": "{variant}: the server did not say how many tokens it wrote; pieces of text were counted.",
     "left out": "Not measured: {variant}{what}, {why}",

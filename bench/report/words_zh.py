@@ -96,6 +96,7 @@ TEXTS: Mapping[str, str] = {
     "doubt at once": "{variant}：{answers} 个回答中有 {n} 个是全部生成后一次发出的：其首个 token 的时间就是完整回答的时间，"
     "没有推理速度和 token 间隔。",
     "doubt ends": "{variant}：请求没有带 `ignore_eos`，回答在模型自行结束处结束。",
+    "doubt short pieces": "{variant}：回答平均 {answer:.0f} 个文本片段，而要求的是 {asked:.0f} 个 token；完整回答的时间可能不可比较。",
     "doubt failed": "{variant}：{requests} 个请求中 {failed} 个失败，不计入任何时间（{reason}）。",
     "doubt pieces": "{variant}：服务端没有说明写了多少 token，按文本片段计数。",
     "left out": "未测：{variant}{what}，{why}",

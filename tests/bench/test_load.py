@@ -182,6 +182,23 @@ async def test_without_usage_pieces_are_counted() -> None:
     window, _ = await against(Words(usage=False), clients=1, count=1)
 
     assert window.answered[0].completion_tokens == 3
+    assert not window.answered[0].is_counted_by_server
+
+
+@dataclass
+class HalfCounting(Scripted):
+    """Says how many tokens it read, and not how many it wrote."""
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Event]:
+        async for event in super().stream(prompt):
+            yield Usage(prompt_tokens=50, completion_tokens=0) if isinstance(event, Usage) else event
+
+
+async def test_usage_that_counts_only_the_prompt_counts_no_answer() -> None:
+    target = HalfCounting(0.5, (0.1,))
+    (only,) = (await closed_loop(target, prompts(1), clients=1, meter=target.meter, clock=target.clock)).answered
+
+    assert (only.prompt_tokens, only.completion_tokens, only.is_counted_by_server) == (50, 2, False)
 
 
 class Company:

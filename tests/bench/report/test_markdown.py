@@ -171,6 +171,17 @@ def test_a_server_that_counts_no_tokens_is_told() -> None:
     ]
 
     assert "a: the server did not say how many tokens it wrote" in english(run_of(*silent))
+    assert "pieces of text long" not in english(run_of(*silent))
+
+
+@pytest.mark.parametrize("prompt_tokens", [0, 50], ids=["no usage", "usage of the prompt alone"])
+def test_short_answers_are_told_where_only_pieces_are_counted(prompt_tokens: int) -> None:
+    short = replace(answered("0", tokens=4), prompt_tokens=prompt_tokens, tokens_told=False)
+    text = english(run_of(*(measured("a", "x", [short], repeat=n) for n in (1, 2))))
+
+    assert "a: the server did not say how many tokens it wrote" in text
+    assert "a: answers were 4 pieces of text long, and 11 tokens were asked for" in text
+    assert "The servers counted" not in text
 
 
 @pytest.mark.parametrize(("lang", "sentence"), [("en", "10 of 10 answers were sent at once"), ("zh", "一次发出")])
