@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -11,7 +12,7 @@ import pytest
 
 from bench.errors import EngineEnded, TargetError
 from bench.figures import percentile
-from bench.load import closed_loop, joined_by
+from bench.load import closed_loop, joined_by, open_loop
 from bench.outcomes import Answered, Failed, Window
 from bench.targets import Event, Message, OpenAIServer, Piece, Prompt, Usage, open_client
 from tests.fake_openai import ErrorAfter, Reply, Status, Words, fake_openai
@@ -199,6 +200,41 @@ async def test_usage_that_counts_only_the_prompt_counts_no_answer() -> None:
     (only,) = (await closed_loop(target, prompts(1), clients=1, meter=target.meter, clock=target.clock)).answered
 
     assert (only.prompt_tokens, only.completion_tokens, only.is_counted_by_server) == (50, 2, False)
+
+
+class Endless:
+    """Never answers; the test knows how many wait."""
+
+    waiting = 0
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Event]:
+        self.waiting += 1
+        await asyncio.Event().wait()
+        yield Piece("never")
+
+
+@pytest.mark.parametrize("by", ["until", "cancelling"])
+@pytest.mark.parametrize("loop", ["closed", "open"])
+async def test_a_load_that_is_stopped_leaves_nothing_behind(loop: str, by: str) -> None:
+    """asyncio would write a traceback about what was cancelled and nobody waited for."""
+    target, until, reported = Endless(), asyncio.Event(), list[str]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["message"]))
+    asked = prompts(2)
+    load = asyncio.create_task(
+        closed_loop(target, asked, clients=2, meter=Meter(), until=until)
+        if loop == "closed"
+        else open_loop(target, asked, arrivals_s=[0, 0], meter=Meter(), until=until)
+    )
+    while target.waiting < 2:
+        await asyncio.sleep(0)
+
+    until.set() if by == "until" else load.cancel()
+    (window,) = await asyncio.gather(load, return_exceptions=True)
+    del load
+    gc.collect()
+
+    assert reported == []
+    assert isinstance(window, Window if by == "until" else asyncio.CancelledError)
 
 
 class Company:
