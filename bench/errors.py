@@ -10,6 +10,7 @@ BenchError
 ├── EngineNotReady   an engine that is to be measured did not start
 ├── EngineEnded      it ended while it was measured
 ├── NotScored        answers could not be scored
+├── NotWritten       what was measured, or its report, could not be written
 ├── Stopped          a run was stopped before anything was measured
 └── TargetError      one request was not answered; it is counted, and the run goes on
     ├── TargetRefused    with a status that says so
@@ -51,6 +52,10 @@ class EngineEnded(BenchError):
 
 class NotScored(BenchError):
     """Answers could not be scored; the message ends with the last lines of what should have done it."""
+
+
+class NotWritten(BenchError):
+    """A file of a run could not be written; the message says which, why, and what is still there."""
 
 
 class Stopped(BenchError):
