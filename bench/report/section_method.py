@@ -9,7 +9,7 @@ from bench.figures import percentile
 from bench.report.config import Scenario
 from bench.report.measures import busy_client, busy_elsewhere, came_at_once
 from bench.report.records import Facts, LeftOut, Run
-from bench.report.showing import seconds, share
+from bench.report.showing import quoted, seconds, share
 from bench.report.tables_md import table
 from bench.report.words import Words
 
@@ -116,7 +116,7 @@ def _doubts_about(run: Run, facts: Facts, words: Words) -> Iterator[str]:
             variant=facts.name,
             failed=len(failures),
             requests=run.requests(facts.name),
-            reason=failures[0].reason,
+            reason=quoted(failures[0].reason),
         )
     answers = [one for name in run.scenarios() for one in run.answers(facts.name, name)]
     if not answers:
@@ -142,4 +142,5 @@ def _left_out(run: Run, words: Words) -> Iterator[str]:
 
 def left_out(one: LeftOut, words: Words) -> str:
     what = words("left out set", set=words.set(one.what)) if one.what else ""
-    return words("left out", variant=one.variant, what=what, why=words(f"why {one.why}", detail=one.detail))
+    why = words(f"why {one.why}", detail=quoted(one.detail) if one.why == "failed" else one.detail)
+    return words("left out", variant=one.variant, what=what, why=why)

@@ -146,7 +146,7 @@ def test_a_server_that_errors_half_of_the_time_is_reported_and_fails_the_command
     assert done.exit_code == 1
     assert "5 of 10 requests to a failed, for example: HTTP 500" in done.output
     report = (tmp_path / "report.md").read_text(encoding="utf-8")
-    assert "a: 5 of 10 requests failed and count in no time (HTTP 500" in report
+    assert "a: 5 of 10 requests failed and count in no time (`HTTP 500" in report
     assert [one["error"] != "" for one in rows(tmp_path / "full_results.csv")] == [False, True] * 5
 
 

@@ -97,8 +97,23 @@ def test_failures_are_counted_and_named() -> None:
     found = [measured("a", "x", [answered("0"), failed("1"), failed("2")], repeat=n) for n in (1, 2)]
     text = english(run_of(*found))
 
-    assert "a: 4 of 6 requests failed and count in no time (HTTP 503: busy)" in text
+    assert "a: 4 of 6 requests failed and count in no time (`HTTP 503: busy`)" in text
     assert row(text.split("### 3.1")[1], "a")[-1] == "4 / 6"
+
+
+@pytest.mark.parametrize(
+    ("reason", "shown"),
+    [
+        ("HTTP 502: <html>\r\n<head></head>\r\n\r\n# no\r\n", "(`HTTP 502: <html> <head></head> # no`)"),
+        ("HTTP 400: no `model`, no ``x``", "(``` HTTP 400: no `model`, no ``x`` ```)"),
+        ("x" * 1000, f"(`{'x' * 160} …`)"),
+    ],
+    ids=["a page", "backticks", "long"],
+)
+def test_a_servers_words_are_quoted_and_change_no_report(reason: str, shown: str) -> None:
+    text = english(run_of(measured("a", "x", [answered("0"), failed("1", reason)], repeat=1)))
+
+    assert shown in text
 
 
 def test_what_was_left_out_is_said_with_the_reason() -> None:
@@ -109,7 +124,7 @@ def test_what_was_left_out_is_said_with_the_reason() -> None:
     text = english(usual(left_out=left_out))
 
     assert "Not measured: llama.cpp, because there is no llama-server on PATH" in text
-    assert "Not measured: int8 on MMLU, because this failed: out of memory" in text
+    assert "Not measured: int8 on MMLU, because this failed: `out of memory`" in text
 
 
 def test_accuracy_is_beside_speed_with_its_interval_and_test() -> None:
