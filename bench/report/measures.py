@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from statistics import fmean, geometric_mean
 from typing import Literal, TypeAlias
@@ -120,15 +120,30 @@ def figure(run: Run, variant: str, scenario: str, measure: Measure, percent: flo
     measured = run.of(variant, scenario)
     match measure:
         case OfRequests():
-            repeats = [known(map(measure.value, one.window.answered)) for one in measured]
-            each = [percentile(samples, percent) for samples in repeats if samples]
-            if not each:
-                return None
-            whole = percentile([sample for samples in repeats for sample in samples], percent)
-            return Spread(whole, min(each), max(each), len(each))
+            return of_requests([known(map(measure.value, one.window.answered)) for one in measured], percent)
         case OfRepeats():
-            values = known(map(measure.value, measured))
-            return Spread(geometric_mean(values), min(values), max(values), len(values)) if values else None
+            return of_repeats(known(map(measure.value, whole_ones(measured))))
+
+
+def of_requests(repeats: Iterable[Sequence[float]], percent: float) -> Spread | None:
+    """A percentile of what requests have, repeat by repeat."""
+    some = [samples for samples in repeats if samples]
+    if not some:
+        return None
+    each = [percentile(samples, percent) for samples in some]
+    return Spread(
+        percentile([sample for samples in some for sample in samples], percent), min(each), max(each), len(each)
+    )
+
+
+def of_repeats(values: Sequence[float]) -> Spread | None:
+    """The middle of what repeats have once."""
+    return Spread(geometric_mean(values), min(values), max(values), len(values)) if values else None
+
+
+def whole_ones(measured: Sequence[Measured]) -> Sequence[Measured]:
+    """A repeat that was cut off says little of requests/s or CPU; it counts only where there is no whole one."""
+    return [one for one in measured if one.whole] or measured
 
 
 def gaps(run: Run, variant: str, scenario: str) -> list[float]:

@@ -217,7 +217,7 @@ def seeded(config: Config, folder: Path | None) -> Config:
 
 
 def _plain(run: Run) -> dict[str, Any]:
-    """`asdict` leaves pydantic's own models alone. What was asked for is kept exactly: a run goes on only with the same."""
+    """`asdict` leaves pydantic's own models alone. What was asked for stays exact: a run goes on only with the same."""
     values = {**asdict(run), "config": run.config.model_dump(mode="json")}
     return values | {key: _rounded(values[key]) for key in ("measured", "bounds")}
 

@@ -11,7 +11,7 @@ from bench.figures import Spread
 from bench.report.accuracy import QualityChange, quality, quality_change
 from bench.report.changes import Verdict, verdict
 from bench.report.intervals import Interval, percentiles_ratio, runs_ratio
-from bench.report.measures import COMPARED, Measure, OfRepeats, OfRequests, figure, known
+from bench.report.measures import COMPARED, Measure, OfRepeats, OfRequests, figure, known, whole_ones
 from bench.report.records import Run
 
 
@@ -126,7 +126,9 @@ def _moved(before: Run, after: Run, variant: str, scenario: str) -> Iterator[Mov
                     sides = [_requests(run, variant, scenario, measure) for run in (before, after)]
                     ratio = percentiles_ratio(sides[0], sides[1], percent)
                 case OfRepeats():
-                    values = [known(map(measure.value, run.of(variant, scenario))) for run in (before, after)]
+                    values = [
+                        known(map(measure.value, whole_ones(run.of(variant, scenario)))) for run in (before, after)
+                    ]
                     ratio = runs_ratio(values[0], values[1])
             yield Moved(variant, scenario, measure, percent, earlier, later, ratio)
 

@@ -132,7 +132,9 @@ def _doubts_about(run: Run, facts: Facts, words: Words) -> Iterator[str]:
     asked = fmean(run.config.lengths(one)[1] for one in scenarios for _ in run.answers(facts.name, one.name))
     answered = fmean(one.completion_tokens for one in answers)
     if answered < _SHORT * asked:
-        yield words("doubt short" if is_counted else "doubt short pieces", variant=facts.name, answer=answered, asked=asked)
+        yield words(
+            "doubt short" if is_counted else "doubt short pieces", variant=facts.name, answer=answered, asked=asked
+        )
 
 
 def _left_out(run: Run, words: Words) -> Iterator[str]:

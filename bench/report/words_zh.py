@@ -93,10 +93,11 @@ TEXTS: Mapping[str, str] = {
     "doubt late": "客户端繁忙，个别请求最多晚发 {late}；仍从应当发出的时刻算起。",
     "doubt few": "{n} 个请求的 P99 与最慢的一个相差无几。",
     "doubt short": "{variant}：回答平均 {answer:.0f} 个 token，而不是 {asked:.0f} 个；完整回答的时间不可比较。",
-    "doubt at once": "{variant}：{answers} 个回答中有 {n} 个是全部生成后一次发出的：其首个 token 的时间就是完整回答的时间，"
-    "没有推理速度和 token 间隔。",
+    "doubt at once": "{variant}：{answers} 个回答中有 {n} 个是全部生成后一次发出的："
+    "其首个 token 的时间就是完整回答的时间，没有推理速度和 token 间隔。",
     "doubt ends": "{variant}：请求没有带 `ignore_eos`，回答在模型自行结束处结束。",
-    "doubt short pieces": "{variant}：回答平均 {answer:.0f} 个文本片段，而要求的是 {asked:.0f} 个 token；完整回答的时间可能不可比较。",
+    "doubt short pieces": "{variant}：回答平均 {answer:.0f} 个文本片段，而要求的是 {asked:.0f} 个 token；"
+    "完整回答的时间可能不可比较。",
     "doubt failed": "{variant}：{requests} 个请求中 {failed} 个失败，不计入任何时间（{reason}）。",
     "doubt pieces": "{variant}：服务端没有说明写了多少 token，按文本片段计数。",
     "left out": "未测：{variant}{what}，{why}",
@@ -135,6 +136,7 @@ TEXTS: Mapping[str, str] = {
     "legend": "↑ 和 ↓ 表示与 {base} 相比有显著变化；“不显著”表示无显著差异；"
     "带正负号而没有箭头的变化无法检验（只测了一次）。"
     "推理速度是单个回答在首个 token 之后的速度。",
+    "pairs note": "\\* 有的请求只有一方回答：变化以及变化表中的两个数值只取双方都已回答的请求。",
     "set": "题集",
     "n": "题数",
     "right": "正确率（95 %）",

@@ -203,12 +203,13 @@ async def test_usage_that_counts_only_the_prompt_counts_no_answer() -> None:
 
 
 class Endless:
-    """Never answers; the test knows how many wait."""
+    """Never answers."""
 
-    waiting = 0
+    def __init__(self) -> None:
+        self.was_asked = asyncio.Event()
 
     async def stream(self, prompt: Prompt) -> AsyncGenerator[Event]:
-        self.waiting += 1
+        self.was_asked.set()
         await asyncio.Event().wait()
         yield Piece("never")
 
@@ -225,8 +226,7 @@ async def test_a_load_that_is_stopped_leaves_nothing_behind(loop: str, by: str) 
         if loop == "closed"
         else open_loop(target, asked, arrivals_s=[0, 0], meter=Meter(), until=until)
     )
-    while target.waiting < 2:
-        await asyncio.sleep(0)
+    await target.was_asked.wait()
 
     until.set() if by == "until" else load.cancel()
     (window,) = await asyncio.gather(load, return_exceptions=True)

@@ -114,7 +114,7 @@ async def test_what_is_no_chunk_fails_the_request_and_not_the_run(chunk: Any) ->
 )
 async def test_an_error_in_the_stream_fails_the_request_whatever_its_form(chunk: Any) -> None:
     async with keeping(WORD, chunk) as server:
-        with pytest.raises(TargetError, match="the stream ended with an error: .*out of memory"):
+        with pytest.raises(TargetError, match=r"the stream ended with an error: .*out of memory"):
             await answer(server.url)
 
 

@@ -55,7 +55,22 @@ def test_a_change_is_that_of_the_same_prompts() -> None:
 
     assert found is not None
     assert found.ratio.value == 0.5
-    assert (found.before.median, found.after.median) == (5.0, 0.5)
+    assert (found.before.median, found.after.median) == (1.0, 0.5)
+    assert not found.is_of_all
+
+
+def test_a_repeat_that_was_cut_off_counts_in_no_figure_of_repeats() -> None:
+    """Of eight clients one had its answer when the run was stopped; the others' CPU was spent as well."""
+    whole = [measured(name, "x", [answered("0")] * 40, repeat=n, wall=6) for name in ("a", "b") for n in (1, 2)]
+    cut = replace(measured("b", "x", [answered("0")], repeat=3, wall=1.2), whole=False)
+    run = run_of(*whole, measured("a", "x", [answered("0")] * 40, repeat=3, wall=6), cut)
+
+    for measure in (RPS, CPU):
+        assert figure(run, "b", "x", measure) == figure(run_of(*whole), "b", "x", measure)
+        found = change(run, "b", "x", measure)
+        assert found is not None
+        assert found.ratio.value == pytest.approx(1)
+    assert figure(run_of(cut), "b", "x", RPS) is not None
 
 
 def test_figures_are_those_of_the_requests_and_the_repeats() -> None:

@@ -165,7 +165,7 @@ def test_a_disk_that_takes_nothing_more_is_told_and_what_was_saved_stays(
         save(usual(), tmp_path)
     assert [one.name for one in tmp_path.iterdir()] == ["results.json"]
     assert (tmp_path / "results.json").read_bytes() == before
-    with pytest.raises(NotWritten, match="`larkwise bench render .*` writes it"):
+    with pytest.raises(NotWritten, match=r"`larkwise bench render .*` writes it"):
         write_folder(usual(), tmp_path, Words("en"))
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from bench.report.changes import changes
 from bench.report.markdown import Pictures, report, title
-from bench.report.records import LeftOut, Run
+from bench.report.records import LeftOut, Measured, Run
 from bench.report.words import Lang, Words
 from tests.bench.report.made import BOUNDS, answered, failed, judgement, measured, noisy, run_of, usual
 
@@ -265,6 +265,22 @@ def test_what_is_shown_changes_by_what_is_said() -> None:
 
     for key in ("tokens", "rps"):
         assert found[key].after.median / found[key].before.median == pytest.approx(found[key].ratio.value)
+
+
+@pytest.mark.parametrize(("lang", "note"), [("en", "were answered by one of the two alone"), ("zh", "只有一方回答")])
+def test_figures_of_what_both_answered_are_marked(lang: Lang, note: str) -> None:
+    def half(one: Measured) -> Measured:
+        return replace(one, window=replace(one.window, outcomes=one.window.outcomes[::2]))
+
+    both = noisy("bf16", "x", first=1, gap=0.1)
+    halves = [half(one) for one in noisy("int8", "x", first=0.5, gap=0.1)]
+    text = report(run_of(*both, *halves), Words(lang), NO_PICTURES)
+    shown, compared = text.split("### 3.1")[1].split("### 3.2")
+
+    assert "%\\*" in row(shown, "int8")[2]
+    assert row(compared, "x", "int8", "TTFT")[0].endswith(")\\*")
+    assert shown.count(note) == compared.split("### 3.3")[0].count(note) == 1
+    assert note not in report(usual(), Words(lang), NO_PICTURES)
 
 
 def test_prompts_that_were_counted_roughly_are_not_said_to_be_exact() -> None:

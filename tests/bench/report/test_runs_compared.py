@@ -79,9 +79,7 @@ def test_more_failures_are_a_regression_and_so_is_what_is_missing() -> None:
 def test_figures_and_questions_that_are_gone_are_missing() -> None:
     """The later run was made without the server's process, of a server that sends its answers at once, and shorter."""
     before = run_of(measured("a", "x", [answered("0")] * 4), judged=[judgement("a", 54, 60)])
-    after = run_of(
-        measured("a", "x", [answered("0", gap=0.00001)] * 4, resident=None), judged=[judgement("a", 8, 8)]
-    )
+    after = run_of(measured("a", "x", [answered("0", gap=0.00001)] * 4, resident=None), judged=[judgement("a", 8, 8)])
     found = compared(before, after)
 
     assert found.missing == ("a, x: memory", "a, x: speed", "a, x: cpu", "a on handbook: 52 of 60 questions")
