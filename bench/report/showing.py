@@ -9,7 +9,7 @@ from bench.report.changes import Change
 from bench.report.intervals import Interval
 
 MINUS = "−"
-_LONGEST_QUOTE = 160
+_LONGEST_QUOTE = 200
 
 
 def seconds(value: float) -> str:

@@ -106,7 +106,7 @@ def test_failures_are_counted_and_named() -> None:
     [
         ("HTTP 502: <html>\r\n<head></head>\r\n\r\n# no\r\n", "(`HTTP 502: <html> <head></head> # no`)"),
         ("HTTP 400: no `model`, no ``x``", "(``` HTTP 400: no `model`, no ``x`` ```)"),
-        ("x" * 1000, f"(`{'x' * 160} …`)"),
+        ("x" * 1000, f"(`{'x' * 200} …`)"),
     ],
     ids=["a page", "backticks", "long"],
 )
