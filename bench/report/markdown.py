@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.environment import UNKNOWN
 from bench.report.records import SCHEMA, Run
 from bench.report.section_accuracy import accuracy
 from bench.report.section_conclusion import conclusion
@@ -81,7 +82,11 @@ def _appendix(run: Run, words: Words) -> Iterator[str]:
 
 
 def _steps(run: Run, words: Words) -> Iterator[str]:
-    yield words("steps", commit=run.environment.commit)
+    here = run.environment
+    if here.commit == UNKNOWN:
+        yield words("steps version", version=here.versions.get("larkwise", UNKNOWN))
+    else:
+        yield words("steps", commit=here.commit)
     yield ""
     yield f"    {run.command}"
     yield ""

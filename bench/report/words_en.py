@@ -214,6 +214,7 @@ TEXTS: Mapping[str, str] = {
     # appendix
     "files": "results.csv (each variant under each load), full_results.csv (each request), accuracy.csv (each "
     "question), environment.json, results.json (all of it, schema {schema}).",
+    "steps version": "With larkwise {version}:",
     "steps": "With larkwise at commit {commit}:",
     "config": "The configuration {name}:",
 }

@@ -203,6 +203,7 @@ TEXTS: Mapping[str, str] = {
     # appendix
     "files": "results.csv（各配置在各负载下）、full_results.csv（每个请求）、accuracy.csv（每道题）、environment.json、"
     "results.json（全部内容，schema {schema}）。",
+    "steps version": "使用 larkwise {version}：",
     "steps": "使用提交 {commit} 的 larkwise：",
     "config": "配置 {name}：",
 }

@@ -11,7 +11,7 @@ from bench.report.changes import changes
 from bench.report.markdown import Pictures, report, title
 from bench.report.records import LeftOut, Measured, Run
 from bench.report.words import Lang, Words
-from tests.bench.report.made import BOUNDS, answered, failed, judgement, measured, noisy, run_of, usual
+from tests.bench.report.made import BOUNDS, MACHINE, answered, failed, judgement, measured, noisy, run_of, usual
 
 NO_PICTURES = Pictures()
 
@@ -228,6 +228,8 @@ def test_it_says_how_to_do_it_again() -> None:
 
     assert "    python -m bench --config made.yaml" in text
     assert "```yaml\n# made\nrepeats: 3\n```" in text
+    assert "With larkwise at commit abc:" in text
+    assert "With larkwise 0.1.0:" in english(usual(environment=replace(MACHINE, commit="unknown")))
 
 
 def test_pictures_are_named_where_there_are_any() -> None:
