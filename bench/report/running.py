@@ -96,10 +96,10 @@ class Runner:
         on_gpu = await self._unless_stopped(asyncio.to_thread(self._on_gpu))
         work = asyncio.to_thread(prepare, self._config, self._job.settings, progress=self._going_on, on_gpu=on_gpu)
         prepared: Prepared = await self._unless_stopped(work)
+        asking = await self._unless_stopped(asyncio.to_thread(Asking, self._config, prepared.counter))
         loading: Loading = "apart" if self._is_apart(on_gpu) else "together"
         self._keep(await self._unless_stopped(asyncio.to_thread(self._prepared, prepared, loading)))
         around = self._surroundings(scratch)
-        asking = await self._unless_stopped(asyncio.to_thread(Asking, self._config, prepared.counter))
         await self._speed(prepared, around, asking, loading)
         examination = Examination(prepared, self._config, around, self._say)
         async for change in examination.of(self._run, self._unless_stopped):

@@ -102,7 +102,8 @@ def _doubts(run: Run, words: Words) -> Iterator[str]:
     late = [one.late_s for measured in run.measured for one in measured.window.outcomes]
     if late and percentile(late, 99) > _LATE_S:
         yield words("doubt late", late=seconds(max(late)))
-    fewest = min((len(run.answers(one.name, name)) for name in run.scenarios() for one in run.variants), default=0)
+    answered = (len(run.answers(one.name, name)) for name in run.scenarios() for one in run.variants)
+    fewest = min(filter(None, answered), default=_FEW)  # of what nobody answered there is no P99
     if fewest < _FEW:
         yield words("doubt few", n=fewest)
     for facts in run.variants:

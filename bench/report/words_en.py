@@ -163,6 +163,7 @@ TEXTS: Mapping[str, str] = {
     "picture latency": "Distribution of latencies",
     "picture throughput": "Throughput",
     "no pictures": "No pictures: matplotlib is not installed (`pip install 'larkwise[bench]'`).",
+    "nothing to draw": "No pictures: nothing was measured.",
     "axis seconds": "seconds",
     "axis share": "share of requests",
     "axis rps": "requests/s",

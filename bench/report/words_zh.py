@@ -155,6 +155,7 @@ TEXTS: Mapping[str, str] = {
     "picture latency": "延迟分布",
     "picture throughput": "吞吐量",
     "no pictures": "没有图：未安装 matplotlib（`pip install 'larkwise[bench]'`）。",
+    "nothing to draw": "没有图：没有测得任何数据。",
     "axis seconds": "秒",
     "axis share": "请求占比",
     "axis rps": "请求/秒",

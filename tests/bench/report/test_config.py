@@ -69,7 +69,7 @@ def test_a_few_lines_are_enough(tmp_path: Path) -> None:
         (LEAST.replace("bf16", "'a|b'"), "variants.0.name: string should match pattern"),
         (
             LEAST.replace("bf16", "a, settings: {LLM_QUANTIZATION: int8}"),
-            "variants.0.settings: LLM_QUANTIZATION follows",
+            "variants.0.settings: LLM_QUANTIZATION",
         ),
         (LEAST.replace("bf16", "a, settings: {PORT: 1}"), "variants.0.settings: PORT follows from the"),
         (

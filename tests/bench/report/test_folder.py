@@ -111,6 +111,18 @@ def test_a_name_may_hold_what_is_a_formula_elsewhere(tmp_path: Path) -> None:
     assert (tmp_path / "throughput.png").exists()
 
 
+def test_of_a_run_that_measured_nothing_nothing_false_is_said(tmp_path: Path) -> None:
+    text = write_folder(usual(measured=(), judged=(), complete=False), tmp_path, Words("en")).read_text()
+
+    assert text.count("No pictures: nothing was measured.") == 2
+    assert "matplotlib" not in text
+    assert "P99 of" not in text
+    headers = {name: (tmp_path / f"{name}.csv").read_text() for name in ("accuracy", "full_results", "results")}
+    assert headers["accuracy"] == "set,variant,question,right\n"
+    assert headers["full_results"].startswith("variant,scenario,repeat,request,due_s,")
+    assert headers["results"] == "scenario,variant\n"
+
+
 def test_a_run_comes_back_as_it_was_saved(tmp_path: Path) -> None:
     run = run_of(measured("a", "x", [answered("0"), failed("1")]), measured("b", "x", [answered("0")], whole=False))
     save(run, tmp_path)
