@@ -16,6 +16,8 @@ _PACKAGES = (
     "larkwise", "torch", "transformers", "langchain-core", "langchain-huggingface", "langchain-openai", "numpy",
 )  # fmt: skip
 
+UNKNOWN = "unknown"
+
 
 @dataclass(frozen=True, slots=True)
 class Environment:
@@ -43,7 +45,7 @@ def here() -> Environment:
         system=platform.platform(),
         python=platform.python_version(),
         versions={name: _version(name) for name in _PACKAGES},
-        commit=_commit(Path(__file__).parent),
+        commit=_commit(Path(__file__)),
         gpus=gpu.names(),
         cuda=gpu.cuda_version(),
     )
@@ -72,12 +74,15 @@ def _version(package: str) -> str:
         return "not installed"
 
 
-def _commit(folder: Path) -> str:
+def _commit(file: Path) -> str:
+    """Of the repository that knows this file; an installed copy may lie in somebody else's."""
+    folder = file.parent
     try:
+        _git(folder, "ls-files", "--error-unmatch", file.name)
         commit = _git(folder, "rev-parse", "--short=12", "HEAD")
         return commit + ("+" if _git(folder, "status", "--porcelain", "--untracked-files=no") else "")
     except (OSError, subprocess.CalledProcessError):
-        return "unknown"
+        return UNKNOWN
 
 
 def _git(folder: Path, *arguments: str) -> str:

@@ -10,8 +10,11 @@ BenchError
 ├── EngineNotReady   an engine that is to be measured did not start
 ├── EngineEnded      it ended while it was measured
 ├── NotScored        answers could not be scored
+├── NotWritten       what was measured, or its report, could not be written
 ├── Stopped          a run was stopped before anything was measured
 └── TargetError      one request was not answered; it is counted, and the run goes on
+    ├── TargetRefused    with a status that says so
+    └── TargetUnreachable   because there was no connection, or it broke
 """
 
 
@@ -51,9 +54,25 @@ class NotScored(BenchError):
     """Answers could not be scored; the message ends with the last lines of what should have done it."""
 
 
+class NotWritten(BenchError):
+    """A file of a run could not be written; the message says which, why, and what is still there."""
+
+
 class Stopped(BenchError):
     """A run was stopped before anything was measured."""
 
 
 class TargetError(BenchError):
     """A request was not answered, or not to its end."""
+
+
+class TargetRefused(TargetError):
+    """The server answered with an HTTP status that is none of success."""
+
+    def __init__(self, status: int, text: str) -> None:
+        super().__init__(f"HTTP {status}: {text}")
+        self.status = status
+
+
+class TargetUnreachable(TargetError):
+    """There was no connection to the server, or it broke."""

@@ -79,13 +79,12 @@ async def open_loop(
 
 async def _all_of(tasks: Sequence[asyncio.Task[Any]], until: asyncio.Event | None) -> None:
     """Until all have ended, or `until` is set; an error of one of them is raised at once."""
-    everything = asyncio.gather(*tasks)
-    async with _running([until.wait()] if until else []) as stop:
-        await asyncio.wait({everything, *stop}, return_when=asyncio.FIRST_COMPLETED)
-        if everything.done():
-            await everything
-        else:
-            everything.cancel()
+    everything = asyncio.wait(tasks, return_when=asyncio.FIRST_EXCEPTION)
+    async with _running([everything, *([until.wait()] if until else [])]) as either:
+        await asyncio.wait(either, return_when=asyncio.FIRST_COMPLETED)
+    for task in tasks:
+        if task.done():
+            task.result()
 
 
 async def joined_by(

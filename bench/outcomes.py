@@ -28,6 +28,13 @@ class Answered:
     cpu_total_s: float
     kind: Literal["answered"] = "answered"
     late_s: float = 0.0
+    tokens_told: bool | None = None
+    """Whether the server said how many tokens it wrote; None in files of earlier versions, which do not say."""
+
+    @property
+    def is_counted_by_server(self) -> bool:
+        """Else `completion_tokens` are pieces of text."""
+        return self.prompt_tokens > 0 if self.tokens_told is None else self.tokens_told
 
 
 @dataclass(frozen=True, slots=True)

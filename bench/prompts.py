@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -88,6 +88,10 @@ class PromptMaker:
             return system, Message("user", f"{number}. {text[:characters]}\n\n{question}")
 
         return Prompt(self._cut(messages, tokens, len(text)), answer_tokens, label)
+
+    def rag_tokens_at_least(self, numbers: Iterable[int]) -> int:
+        """How long a prompt of `rag` may be with no passage in it: the system prompt, a question, the template."""
+        return max(self.count(self.rag(number, tokens=0, answer_tokens=1).messages) for number in numbers)
 
     def with_common_prefix(
         self, number: int, *, tokens: int, prefix_tokens: int, answer_tokens: int

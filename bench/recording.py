@@ -67,6 +67,7 @@ class Recording:
             cpu_first_text_s=cpu_first,
             cpu_total_s=self._server_cpu_s() - cpu,
             late_s=late_s,
+            tokens_told=bool(usage and usage.completion_tokens),
         )
 
     def window(self, clients: int) -> Window:

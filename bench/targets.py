@@ -12,8 +12,10 @@ from typing import Any, Protocol, TypeAlias
 import httpx
 from pydantic import BaseModel, ValidationError
 
-from bench.errors import TargetError
+from bench.errors import TargetError, TargetRefused, TargetUnreachable
 
+_FIELDS = (":", "event:", "id:", "retry:")
+"""What else a line of a stream of events begins with."""
 _END_S = 1.0
 """Between [DONE] and the end of the body."""
 TIMEOUT_S = 900.0
@@ -83,6 +85,7 @@ class _Delta(BaseModel):
 
 class _Choice(BaseModel):
     delta: _Delta | None = None
+    finish_reason: str | None = None
 
 
 class _Used(BaseModel):
@@ -95,6 +98,11 @@ class _Chunk(BaseModel):
 
     choices: tuple[_Choice, ...] | None = None
     usage: _Used | None = None
+
+    @property
+    def ends(self) -> bool:
+        """Whether the answer is whole with this: some servers then say no [DONE]."""
+        return any(choice.finish_reason for choice in self.choices or ())
 
     def events(self) -> Iterator[Event]:
         for choice in self.choices or ():
@@ -128,17 +136,19 @@ class OpenAIServer:
             ) as response:
                 if response.status_code != httpx.codes.OK:
                     text = (await response.aread()).decode(errors="replace")
-                    raise TargetError(f"HTTP {response.status_code}: {text[:200]}")
+                    raise TargetRefused(response.status_code, text[:200])
                 lines = _data_lines(response)
                 async for data in lines:
                     if data == "[DONE]":
                         ended = True
                         break
-                    for event in _events(data):
+                    chunk = _chunk(data)
+                    ended = ended or chunk.ends
+                    for event in chunk.events():
                         yield event
                 await _read_out(lines)
         except httpx.HTTPError as error:
-            raise TargetError(f"{type(error).__name__}: {error}") from error
+            raise TargetUnreachable(f"{type(error).__name__}: {error}") from error
         if not ended:
             raise TargetError("the stream broke off before [DONE]")
 
@@ -174,28 +184,56 @@ async def _read_out(lines: AsyncIterator[str]) -> None:
 
 
 async def _data_lines(response: httpx.Response) -> AsyncIterator[str]:
-    event = ""
-    async for line in response.aiter_lines():
-        if line.startswith("event:"):
+    """What stands in `data:` fields; each by itself, since no server breaks its JSON into lines."""
+    event, has_come, other = "", False, ""
+    async for line in _lines(response):
+        if not line:
+            event = ""
+        elif line.startswith("event:"):
             event = line.removeprefix("event:").strip()
         elif line.startswith("data:"):
+            has_come = True
             data = line.removeprefix("data:").strip()
             if event == "error":
                 raise TargetError(f"the stream ended with an error: {data[:200]}")
-            yield data
+            if data:
+                yield data
+        elif not has_come and not line.startswith(_FIELDS):
+            other = f"{other} {line.strip()}".strip()[:200]
+    if not has_come:
+        raise TargetError(f"no stream of events came, but {other or 'nothing'}")
 
 
-def _events(data: str) -> list[Event]:
+async def _lines(response: httpx.Response) -> AsyncIterator[str]:
+    """Split as server-sent events are: JSON may hold what is the end of a line elsewhere, U+2028 for example."""
+    rest = b""
+    async for read in response.aiter_bytes():
+        *lines, rest = (rest + read).split(b"\n")
+        for line in lines:
+            yield line.removesuffix(b"\r").decode(errors="replace")
+    if rest:
+        yield rest.decode(errors="replace")
+
+
+def _chunk(data: str) -> _Chunk:
     try:
         chunk = json.loads(data)
     except ValueError as error:
         raise TargetError(f"no JSON in the stream: {data[:200]}") from error
-    if isinstance(chunk, dict) and chunk.get("error"):
-        raise TargetError(f"the stream ended with an error: {json.dumps(chunk['error'], ensure_ascii=False)[:200]}")
+    if isinstance(chunk, dict) and (said := _error_in(chunk)):
+        raise TargetError(f"the stream ended with an error: {json.dumps(said, ensure_ascii=False)[:200]}")
     try:
-        return list(_Chunk.model_validate(chunk).events())
+        return _Chunk.model_validate(chunk)
     except ValidationError as error:
         raise TargetError(f"no chunk of a completion in the stream: {data[:200]}") from error
+
+
+def _error_in(chunk: dict[str, Any]) -> Any:
+    """OpenAI's `error`, or what vLLM (`object`, `code`) and FastChat (`error_code`) have sent instead of a chunk."""
+    if "choices" in chunk or "usage" in chunk:
+        return chunk.get("error")
+    is_error = chunk.get("object") == "error" or chunk.get("error_code") or chunk.get("code")
+    return chunk.get("error") or (chunk if is_error else None)
 
 
 class LineProcess:

@@ -24,19 +24,24 @@ def csv_files(folder: Path) -> dict[PurePosixPath, str]:
     """
     The text of every CSV file below a folder, by its path there; those in an archive as if it were unpacked.
 
+    An archive that was unpacked here already is not read twice: what it holds under the same name is the same file.
+
     Raises:
         InvalidDataset: there is none, or one cannot be read.
     """
-    found: dict[PurePosixPath, str] = {}
+    loose: dict[PurePosixPath, str] = {}
+    packed: dict[PurePosixPath, str] = {}
     for path in sorted(folder.rglob("*")):
         inside = PurePosixPath(path.relative_to(folder).as_posix())
         try:
             if _is_wanted(inside):
-                found[inside] = _text(path.read_bytes(), inside)
+                loose[inside] = _text(path.read_bytes(), inside)
             elif path.name.endswith(_ARCHIVES):
-                found |= {inside.parent / name: _text(data, name) for name, data in _members(path)}
+                packed |= {inside.parent / name: _text(data, name) for name, data in _members(path)}
         except _UNREADABLE as error:
             raise InvalidDataset(f"{path} cannot be read: {error}") from error
+    known = {(path.name, text) for path, text in loose.items()}
+    found = loose | {path: text for path, text in packed.items() if (path.name, text) not in known}
     if not found:
         raise InvalidDataset(f"{folder} holds no CSV file, nor an archive with one")
     return found

@@ -10,7 +10,7 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, ValidationError
 
-from bench.errors import InvalidDataset
+from bench.errors import InvalidConfig, InvalidDataset
 from bench.prompts import HANDBOOK, Material, PromptMaker, handbook
 from bench.report.config import Config, Scenario
 from bench.report.counting import Counter
@@ -32,6 +32,7 @@ class Asking:
         """
         Raises:
             InvalidDataset: the file of prompts cannot be read, or the handbook is not there.
+            InvalidConfig: prompts are to be shorter than they can be.
         """
         self._config = config
         self._counter = counter
@@ -39,6 +40,8 @@ class Asking:
         self._first = random.Random(self._seed).randrange(*_NUMBERS)
         self._file = read_prompts(config.prompts.file) if config.prompts.file else []
         self._materials = () if self._file else _materials()
+        if config.prompts.kind == "rag":
+            self._refuse_too_short()
 
     def prompts(self, scenario: Scenario, repeat: int) -> list[Prompt]:
         """`repeat` counts from 1."""
@@ -63,6 +66,18 @@ class Asking:
             Prompt(self._messages(self._first - 1 - number, number, tokens), _WARM_UP_TOKENS, "warm-up")
             for number in range(self._config.warm_up)
         ]
+
+    def _refuse_too_short(self) -> None:
+        questions = sum(len(one.questions) for one in self._materials)
+        least = PromptMaker(self._materials, self._counter.messages).rag_tokens_at_least(
+            range(self._first, self._first + questions)
+        )
+        for scenario in self._config.scenarios:
+            if (tokens := self._config.lengths(scenario)[0]) < least:
+                raise InvalidConfig(
+                    f"{scenario.name}: a prompt of `kind: rag` has up to {least} tokens before any passage is in it, "
+                    f"and {tokens} are asked for: give it more, or take `kind: generated`"
+                )
 
     def _numbers_before(self, scenario: Scenario, repeat: int) -> int:
         """No two requests of a run have the same number, so no cache of prompts gains from an earlier one."""

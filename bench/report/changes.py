@@ -8,8 +8,8 @@ from typing import Literal
 
 from bench.figures import Spread
 from bench.outcomes import Answered
-from bench.report.intervals import Interval, paired_percentiles_ratio, repeats_ratio
-from bench.report.measures import COMPARED, Better, Measure, OfRepeats, OfRequests, figure
+from bench.report.intervals import Interval, Repeats, paired_percentiles_ratio, repeats_ratio
+from bench.report.measures import COMPARED, Better, Measure, OfRepeats, OfRequests, figure, of_repeats, of_requests
 from bench.report.records import Measured, Run
 
 Verdict = Literal["better", "worse", "same", "untested"]
@@ -18,7 +18,7 @@ Verdict = Literal["better", "worse", "same", "untested"]
 
 @dataclass(frozen=True, slots=True)
 class Change:
-    """`ratio` is of `after` by `before`."""
+    """`ratio` is of `after` by `before`, which are of the requests and repeats that both have."""
 
     variant: str
     scenario: str
@@ -27,6 +27,8 @@ class Change:
     before: Spread
     after: Spread
     ratio: Interval
+    is_of_all: bool
+    """Else one of the two has answered what the other has not: its figure elsewhere is another one."""
 
     @property
     def verdict(self) -> Verdict:
@@ -49,17 +51,20 @@ def changes(run: Run, variant: str, scenario: str) -> Iterator[Change]:
 
 
 def change(run: Run, variant: str, scenario: str, measure: Measure, percent: int = 50) -> Change | None:
-    before = figure(run, run.base, scenario, measure, percent)
-    after = figure(run, variant, scenario, measure, percent)
     pairs = _pairs(run, variant, scenario)
-    if before is None or after is None or not pairs:
-        return None
     match measure:
         case OfRequests():
-            ratio = _of_requests(measure, pairs, percent)
+            requests = _requests_of_both(measure, pairs)
+            before, after = (of_requests(side, percent) for side in requests)
+            ratio = paired_percentiles_ratio(*requests, percent) if before else None
         case OfRepeats():
-            ratio = _of_repeats(measure, pairs)
-    return Change(variant, scenario, measure, percent, before, after, ratio) if ratio else None
+            values = _repeats_of_both(measure, pairs)
+            before, after = (of_repeats(side) for side in values)
+            ratio = repeats_ratio(*values) if before else None
+    if before is None or after is None or ratio is None:
+        return None
+    every = tuple(figure(run, name, scenario, measure, percent) for name in (run.base, variant))
+    return Change(variant, scenario, measure, percent, before, after, ratio, is_of_all=every == (before, after))
 
 
 def _pairs(run: Run, variant: str, scenario: str) -> list[tuple[Measured, Measured]]:
@@ -68,14 +73,14 @@ def _pairs(run: Run, variant: str, scenario: str) -> list[tuple[Measured, Measur
     return [(one, after[one.repeat]) for one in run.of(run.base, scenario) if one.repeat in after]
 
 
-def _of_requests(measure: OfRequests, pairs: list[tuple[Measured, Measured]], percent: int) -> Interval | None:
+def _requests_of_both(measure: OfRequests, pairs: list[tuple[Measured, Measured]]) -> tuple[Repeats, Repeats]:
     before, after = [], []
     for one, other in pairs:
         values, others = _by_label(measure, one), _by_label(measure, other)
         if labels := sorted(values.keys() & others.keys()):
             before.append(tuple(values[label] for label in labels))
             after.append(tuple(others[label] for label in labels))
-    return paired_percentiles_ratio(tuple(before), tuple(after), percent) if before else None
+    return tuple(before), tuple(after)
 
 
 def _by_label(measure: OfRequests, one: Measured) -> dict[str, float]:
@@ -84,7 +89,8 @@ def _by_label(measure: OfRequests, one: Measured) -> dict[str, float]:
     return {label: value for label, value in values.items() if value}
 
 
-def _of_repeats(measure: OfRepeats, pairs: list[tuple[Measured, Measured]]) -> Interval | None:
-    values = [(measure.value(one), measure.value(other)) for one, other in pairs]
+def _repeats_of_both(measure: OfRepeats, pairs: list[tuple[Measured, Measured]]) -> tuple[list[float], list[float]]:
+    whole = [(one, other) for one, other in pairs if one.whole and other.whole] or pairs
+    values = [(measure.value(one), measure.value(other)) for one, other in whole]
     both = [(a, b) for a, b in values if a and b]
-    return repeats_ratio([a for a, _ in both], [b for _, b in both]) if both else None
+    return [a for a, _ in both], [b for _, b in both]

@@ -60,7 +60,7 @@ class Variant(_Part):
     model: str | None = None
     """Where it is not the whole configuration's."""
     settings: dict[str, str | int | float] = Field(default_factory=dict)
-    """With `local`: more of larkwise's settings, without their prefix."""
+    """With `local`: more of larkwise's settings, without their prefix; none that the bench chooses itself."""
     url: str | None = None
     """With `openai`: the server's address; its key is LARKWISE_LLM_API_KEY."""
     pid: Count | None = Field(None, ge=1)

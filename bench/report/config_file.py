@@ -11,9 +11,13 @@ from typing import Any, get_args
 import yaml
 from pydantic import BaseModel, ValidationError
 
+from app.settings import Settings
 from bench.errors import InvalidConfig, InvalidDataset
 from bench.report.config import Config
 
+_OURS = frozenset({"DATA_DIR", "HOST", "PORT", "LLM_PROVIDER", "LLM_MODEL", "LLM_QUANTIZATION", "LLM_THREADS"})
+"""Settings that the bench itself chooses: what is measured is to be what the report says."""
+_SETTINGS = frozenset(name.upper() for name in Settings.model_fields)
 SHIPPED = Path(__file__).parent.parent / "configs"
 
 
@@ -54,6 +58,9 @@ def config_of(values: dict[str, Any], where: str, *, folder: Path = Path()) -> C
         config = Config.model_validate(values)
     except ValidationError as error:
         raise InvalidConfig(f"{where}: {'; '.join(_sentences(error))}") from error
+    for number, variant in enumerate(config.variants):
+        for name in variant.settings:
+            _refuse_setting(name, f"{where}: variants.{number}.settings")
     return _with_paths(config, folder, where)
 
 
@@ -107,7 +114,10 @@ def _mapping(text: str, where: str) -> dict[str, Any]:
 
 
 def _sentences(error: ValidationError) -> Iterator[str]:
-    for problem in error.errors():
+    problems = error.errors()
+    for problem in problems:
+        if problem["type"] == "too_short" and any(_is_within(other["loc"], problem["loc"]) for other in problems):
+            continue  # one that cannot be used was there
         *above, last = problem["loc"] or ("",)
         place = ".".join(map(str, problem["loc"]))
         match problem["type"]:
@@ -120,6 +130,10 @@ def _sentences(error: ValidationError) -> Iterator[str]:
                 yield f"{place + ': ' if place else ''}{problem['ctx']['error']}"
             case _:
                 yield f"{place}: {problem['msg'][:1].lower()}{problem['msg'][1:]}, not {problem['input']!r:.60}"
+
+
+def _is_within(place: tuple[int | str, ...], above: tuple[int | str, ...]) -> bool:
+    return len(place) > len(above) and place[: len(above)] == above
 
 
 def _meant(above: list[int | str], key: int | str) -> str:
@@ -137,6 +151,21 @@ def _keys_at(place: list[int | str]) -> set[str]:
             parts = [annotation, *get_args(annotation)]
             at = next(part for part in parts if isinstance(part, type) and issubclass(part, BaseModel))
     return set(at.model_fields)
+
+
+def _refuse_setting(name: str, where: str) -> None:
+    """
+    Not in `Config`: results.json holds those of other versions of larkwise, whose settings were others.
+
+    Raises:
+        InvalidConfig: a variant cannot have it.
+    """
+    if name in _OURS:
+        raise InvalidConfig(f"{where}: {name} follows from the configuration's other keys, and cannot be set here")
+    if name not in _SETTINGS:
+        near = difflib.get_close_matches(name.upper(), sorted(_SETTINGS - _OURS), n=1)
+        meant = f"did you mean {near[0]}?" if near else "docs/settings.md has them, each with LARKWISE_ before it"
+        raise InvalidConfig(f"{where}: larkwise has no setting {name}, {meant}")
 
 
 def _with_paths(config: Config, folder: Path, where: str) -> Config:

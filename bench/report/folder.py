@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+import tempfile
 from dataclasses import asdict
 from pathlib import Path
 
-from bench.errors import InvalidRun
+from bench.errors import InvalidRun, NotWritten
 from bench.report.markdown import Pictures, report
 from bench.report.plots import can_draw, draw_latency, draw_throughput, drawn_names
 from bench.report.records import Run
@@ -19,16 +20,37 @@ REPORT = "report.md"
 def made(folder: Path) -> None:
     """
     Raises:
-        InvalidRun: it cannot be, or is no folder.
+        InvalidRun: it cannot be, is no folder, or nothing can be written into it.
     """
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise InvalidRun(f"{folder} cannot be made ({error.strerror}): give another --out") from error
+    try:
+        with tempfile.TemporaryFile(dir=folder) as file:
+            file.write(b"something")
+            file.flush()
+    except OSError as error:
+        raise InvalidRun(f"nothing can be written into {folder} ({error.strerror}): give another --out") from error
 
 
 def write_folder(run: Run, folder: Path, words: Words) -> Path:
-    """report.md, which is returned, and what it names."""
+    """
+    report.md, which is returned, and what it names.
+
+    Raises:
+        NotWritten: one of them cannot be written.
+    """
+    try:
+        return _written(run, folder, words)
+    except OSError as error:
+        raise NotWritten(
+            f"the report in {folder} could not be written ({error.strerror}): mend that, and "
+            f"`larkwise bench render {folder}` writes it from its results.json"
+        ) from error
+
+
+def _written(run: Run, folder: Path, words: Words) -> Path:
     environment = {**asdict(run.environment), "bounds": asdict(run.bounds) if run.bounds else None}
     text = json.dumps(environment, ensure_ascii=False, indent=2)
     (folder / "environment.json").write_text(text + "\n", encoding="utf-8")

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from bench.environment import UNKNOWN
 from bench.report.records import SCHEMA, Run
 from bench.report.section_accuracy import accuracy
 from bench.report.section_conclusion import conclusion
@@ -55,16 +56,17 @@ def _results(run: Run, words: Words, pictures: Pictures) -> Iterator[str]:
         sections.append(("changes", all_changes(run, words)))
     sections += [
         ("accuracy", accuracy(run, words)),
-        ("latency", [*_picture("latency", pictures.latency, words), *_key(pictures, words), *latency(run, words)]),
-        ("throughput", _picture("throughput", pictures.throughput, words)),
+        ("latency", [*_picture(run, "latency", pictures.latency, words), *_key(pictures, words), *latency(run, words)]),
+        ("throughput", _picture(run, "throughput", pictures.throughput, words)),
         ("bound", bound(run, words)),
     ]
     for number, (key, lines) in enumerate(sections, start=1):
         yield from _headed(f"### 3.{number}", words(key, base=run.base), lines)
 
 
-def _picture(key: str, picture: Path | None, words: Words) -> Iterator[str]:
-    yield f"![{words(f'picture {key}')}]({picture.name})" if picture else words("no pictures")
+def _picture(run: Run, key: str, picture: Path | None, words: Words) -> Iterator[str]:
+    missing = "no pictures" if any(run.scenarios()) else "nothing to draw"
+    yield f"![{words(f'picture {key}')}]({picture.name})" if picture else words(missing)
     yield ""
 
 
@@ -81,7 +83,11 @@ def _appendix(run: Run, words: Words) -> Iterator[str]:
 
 
 def _steps(run: Run, words: Words) -> Iterator[str]:
-    yield words("steps", commit=run.environment.commit)
+    here = run.environment
+    if here.commit == UNKNOWN:
+        yield words("steps version", version=here.versions.get("larkwise", UNKNOWN))
+    else:
+        yield words("steps", commit=here.commit)
     yield ""
     yield f"    {run.command}"
     yield ""

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from statistics import geometric_mean
+from statistics import fmean, geometric_mean
 from typing import Literal, TypeAlias
 
 from bench.figures import Spread, percentile
@@ -13,6 +13,10 @@ from bench.report.records import Measured, Run
 
 Better = Literal["less", "more"]
 GIB = 2**30
+_AT_ONCE_S = 0.0001
+"""So little between two pieces, on average, is what this client takes to read them."""
+_BURST_S, _BURST_SHARE = 0.001, 0.02
+"""… and so little is the network's where all gaps together are no more than this share of the whole answer."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,13 +40,23 @@ class OfRepeats:
 Measure: TypeAlias = OfRequests | OfRepeats
 
 
+def came_at_once(answer: Answered) -> bool:
+    """Whether the server sent nothing before all of it was computed: its gaps then say nothing about tokens."""
+    if not answer.gaps_s:
+        return answer.completion_tokens > 1
+    between = fmean(answer.gaps_s)
+    return between < _AT_ONCE_S or (between < _BURST_S and sum(answer.gaps_s) < _BURST_SHARE * answer.total_s)
+
+
 def _between_tokens(answer: Answered) -> float | None:
     """
-    Seconds from one token to the next, on average.
+    Seconds from one token to the next, on average; None where they came at once.
 
     Pieces of text may hold more than one token: the first is taken to hold as many as the others do on average, since
     its tokens are not among those that came in the gaps.
     """
+    if came_at_once(answer):
+        return None
     gaps = len(answer.gaps_s)
     tokens = answer.completion_tokens * gaps / (gaps + 1)
     return sum(answer.gaps_s) / tokens if tokens else None
@@ -106,20 +120,35 @@ def figure(run: Run, variant: str, scenario: str, measure: Measure, percent: flo
     measured = run.of(variant, scenario)
     match measure:
         case OfRequests():
-            repeats = [known(map(measure.value, one.window.answered)) for one in measured]
-            each = [percentile(samples, percent) for samples in repeats if samples]
-            if not each:
-                return None
-            whole = percentile([sample for samples in repeats for sample in samples], percent)
-            return Spread(whole, min(each), max(each), len(each))
+            return of_requests([known(map(measure.value, one.window.answered)) for one in measured], percent)
         case OfRepeats():
-            values = known(map(measure.value, measured))
-            return Spread(geometric_mean(values), min(values), max(values), len(values)) if values else None
+            return of_repeats(known(map(measure.value, whole_ones(measured))))
+
+
+def of_requests(repeats: Iterable[Sequence[float]], percent: float) -> Spread | None:
+    """A percentile of what requests have, repeat by repeat."""
+    some = [samples for samples in repeats if samples]
+    if not some:
+        return None
+    each = [percentile(samples, percent) for samples in some]
+    return Spread(
+        percentile([sample for samples in some for sample in samples], percent), min(each), max(each), len(each)
+    )
+
+
+def of_repeats(values: Sequence[float]) -> Spread | None:
+    """The middle of what repeats have once."""
+    return Spread(geometric_mean(values), min(values), max(values), len(values)) if values else None
+
+
+def whole_ones(measured: Sequence[Measured]) -> Sequence[Measured]:
+    """A repeat that was cut off says little of requests/s or CPU; it counts only where there is no whole one."""
+    return [one for one in measured if one.whole] or measured
 
 
 def gaps(run: Run, variant: str, scenario: str) -> list[float]:
-    """Seconds between the pieces of all answers, as they arrived."""
-    return [gap for answer in run.answers(variant, scenario) for gap in answer.gaps_s]
+    """Seconds between the pieces of all answers, as they arrived; of those that came at once there are none."""
+    return [gap for answer in run.answers(variant, scenario) if not came_at_once(answer) for gap in answer.gaps_s]
 
 
 def known(values: Iterable[float | None]) -> list[float]:

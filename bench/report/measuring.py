@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 
 from app.cli_terminal import err, progress_bar
-from bench.errors import BenchError, UsageError
+from bench.errors import BenchError, NotWritten, UsageError
 from bench.report.folder import write_folder
 from bench.report.records import RESULTS, Run, read_run
 from bench.report.running import Job, Runner
@@ -32,8 +32,8 @@ def measure(job: Job, words: Words) -> list[str]:
             problems.append(
                 f"the run was stopped, and its report is partial; the same command with --out {job.out} goes on"
             )
-    except UsageError:
-        raise  # the folder may be another run's
+    except (UsageError, NotWritten):
+        raise  # the folder may be another run's, or take nothing more
     except BenchError:
         _written(job, words)
         raise

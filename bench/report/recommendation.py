@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from statistics import fmean
 from typing import Literal
 
 from bench.report.accuracy import QualityChange, quality_changes
 from bench.report.changes import Change, changes
+from bench.report.measures import CPU, LATENCY, RPS, TOKENS
 from bench.report.records import Run
 
 Advice = Literal[
@@ -23,7 +25,12 @@ RELEVANT = 0.02
 TOLERABLE = 0.1
 """Of right answers, as a share, may be lost by the interval; where it may be more, there were too few questions."""
 _TAILS = (95,)
-"""Percentiles that are shown and not weighed: they need more requests than most runs have."""
+"""Percentiles that are weighed where they changed surely; most runs have too few requests to say that they did not."""
+
+_OF_WHOLE_ANSWERS = (LATENCY, RPS, TOKENS, CPU)
+"""What depends on how long answers are."""
+_AS_LONG = 0.05
+"""By which share the mean lengths of two variants' answers may differ where such figures are weighed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,12 +43,17 @@ class Weighed:
     same: tuple[Change, ...]
     """Those without a significant or relevant difference."""
     untested: tuple[Change, ...]
+    unlike: tuple[Change, ...]
+    """Those that are not weighed because the two wrote answers of different lengths."""
     answers: tuple[QualityChange, ...]
     advice: Advice
 
 
 def weigh(run: Run, variant: str) -> Weighed:
-    found = [one for name in run.scenarios() for one in changes(run, variant, name) if one.percent not in _TAILS]
+    every = [one for name in run.scenarios() for one in changes(run, variant, name)]
+    unlike_loads = [name for name in run.scenarios() if _lengths_differ(run, variant, name)]
+    unlike = tuple(one for one in every if one.scenario in unlike_loads and one.measure in _OF_WHOLE_ANSWERS)
+    found = [one for one in every if one not in unlike and (one.percent not in _TAILS or _is_sure(one))]
     better = tuple(one for one in found if one.verdict == "better" and is_relevant(one))
     worse = tuple(one for one in found if one.verdict == "worse" and is_relevant(one))
     untested = tuple(one for one in found if one.verdict == "untested")
@@ -49,17 +61,29 @@ def weigh(run: Run, variant: str) -> Weighed:
     answers = tuple(quality_changes(run, variant))
     if _fails(run, variant):
         advice: Advice = "fails"
-    elif not found:
+    elif not every:
         advice = "not measured"
     elif len(found) == len(untested) and not any(one.is_worse for one in answers):
         advice = "undecided"
     else:
         advice = _advice(better, worse, answers, same_weights=_same_weights(run, variant))
-    return Weighed(variant, better, worse, same, untested, answers, advice)
+    return Weighed(variant, better, worse, same, untested, unlike, answers, advice)
 
 
 def is_relevant(change: Change) -> bool:
     return abs(change.ratio.value - 1) >= RELEVANT
+
+
+def _is_sure(change: Change) -> bool:
+    return change.verdict in ("better", "worse") and is_relevant(change)
+
+
+def _lengths_differ(run: Run, variant: str, scenario: str) -> bool:
+    both = [[one.completion_tokens for one in run.answers(name, scenario)] for name in (run.base, variant)]
+    if not all(both):
+        return False
+    short, long = sorted(map(fmean, both))
+    return short < (1 - _AS_LONG) * long
 
 
 def _fails(run: Run, variant: str) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Literal
@@ -13,7 +14,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from bench.bounds import Bounds
 from bench.environment import Environment
-from bench.errors import InvalidRun
+from bench.errors import InvalidRun, NotWritten
 from bench.outcomes import Answered, Failed, Window
 from bench.report.config import Config
 
@@ -121,6 +122,8 @@ class Run:
     judged: tuple[Judged, ...]
     asked: str = ""
     """A digest of the prompts' file and of the questions; see `bench.report.preparing`."""
+    without_ignore_eos: tuple[str, ...] = ()
+    """Variants that were not told to answer in full length."""
     benchmark: Literal["report"] = "report"
     schema: int = SCHEMA
 
@@ -163,10 +166,23 @@ class Run:
 
 
 def save(run: Run, folder: Path) -> None:
-    """Written whole or not at all: a run may be stopped at any time."""
-    fresh, values = folder / f"{RESULTS}.fresh", _rounded(_plain(run))
-    fresh.write_text(json.dumps(values, ensure_ascii=False), encoding="utf-8")
-    fresh.replace(folder / RESULTS)
+    """
+    Written whole or not at all: a run may be stopped at any time.
+
+    Raises:
+        NotWritten: the disk is full, say; what was saved before is still there.
+    """
+    fresh = folder / f"{RESULTS}.fresh"
+    try:
+        fresh.write_text(json.dumps(_plain(run), ensure_ascii=False), encoding="utf-8")
+        fresh.replace(folder / RESULTS)
+    except OSError as error:
+        with suppress(OSError):
+            fresh.unlink(missing_ok=True)
+        raise NotWritten(
+            f"{folder / RESULTS} cannot be written ({error.strerror}): mend that, and the same command with "
+            f"--out {folder} goes on with what was saved before"
+        ) from error
 
 
 def read_run(path: Path) -> Run:
@@ -201,8 +217,9 @@ def seeded(config: Config, folder: Path | None) -> Config:
 
 
 def _plain(run: Run) -> dict[str, Any]:
-    """`asdict` leaves pydantic's own models alone."""
-    return {**asdict(run), "config": run.config.model_dump(mode="json")}
+    """`asdict` leaves pydantic's own models alone. What was asked for stays exact: a run goes on only with the same."""
+    values = {**asdict(run), "config": run.config.model_dump(mode="json")}
+    return values | {key: _rounded(values[key]) for key in ("measured", "bounds")}
 
 
 def _rounded(value: Any) -> Any:

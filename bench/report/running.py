@@ -96,10 +96,10 @@ class Runner:
         on_gpu = await self._unless_stopped(asyncio.to_thread(self._on_gpu))
         work = asyncio.to_thread(prepare, self._config, self._job.settings, progress=self._going_on, on_gpu=on_gpu)
         prepared: Prepared = await self._unless_stopped(work)
+        asking = await self._unless_stopped(asyncio.to_thread(Asking, self._config, prepared.counter))
         loading: Loading = "apart" if self._is_apart(on_gpu) else "together"
         self._keep(await self._unless_stopped(asyncio.to_thread(self._prepared, prepared, loading)))
         around = self._surroundings(scratch)
-        asking = await self._unless_stopped(asyncio.to_thread(Asking, self._config, prepared.counter))
         await self._speed(prepared, around, asking, loading)
         examination = Examination(prepared, self._config, around, self._say)
         async for change in examination.of(self._run, self._unless_stopped):
@@ -182,7 +182,9 @@ class Runner:
         """A server may be the one to say what its model is called; where it said so before it must say the same."""
         _same(self._run.facts(subject.name), replace(self._run.facts(subject.name), model=subject.model), self._job.out)
         named = [replace(one, model=subject.model) if one.name == subject.name else one for one in self._run.variants]
-        self._run = replace(self._run, variants=tuple(named))
+        without = tuple(one for one in self._run.without_ignore_eos if one != subject.name)
+        without = without if subject.ignores_eos else (*without, subject.name)
+        self._run = replace(self._run, variants=tuple(named), without_ignore_eos=without)
 
     async def _measure(self, step: Step, subject: Subject, asking: Asking, used_before: int | None) -> None:
         warm_up = await asyncio.to_thread(asking.warm_up)

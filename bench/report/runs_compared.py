@@ -11,7 +11,7 @@ from bench.figures import Spread
 from bench.report.accuracy import QualityChange, quality, quality_change
 from bench.report.changes import Verdict, verdict
 from bench.report.intervals import Interval, percentiles_ratio, runs_ratio
-from bench.report.measures import COMPARED, Measure, OfRepeats, OfRequests, figure, known
+from bench.report.measures import COMPARED, Measure, OfRepeats, OfRequests, figure, known, whole_ones
 from bench.report.records import Run
 
 
@@ -40,7 +40,10 @@ class Moved:
 
 @dataclass(frozen=True, slots=True)
 class RunsCompared:
-    """`missing` are variants under loads, and sets, that only the earlier run has; `notes` are why to be careful."""
+    """
+    `missing` are variants under loads, their figures, sets and questions that only the earlier run has; `notes` are why
+    to be careful.
+    """
 
     moved: tuple[Moved, ...]
     answers: tuple[QualityChange, ...]
@@ -60,7 +63,7 @@ class RunsCompared:
             for one in self.answers
             if one.is_worse and -100 * one.difference.value > max_points
         ]
-        return [*found, *self.more_failures, *(f"{what} was not measured again" for what in self.missing)]
+        return [*found, *self.more_failures, *(f"not measured again: {what}" for what in self.missing)]
 
     def as_json(self) -> dict[str, Any]:
         return {
@@ -105,7 +108,8 @@ def compared(before: Run, after: Run) -> RunsCompared:
         answers=answers,
         more_failures=tuple(_more_failures(before, after, common)),
         missing=(
-            *(f"{variant}, {scenario}," for variant, scenario in places if (variant, scenario) not in common),
+            *(f"{variant}, {scenario}" for variant, scenario in places if (variant, scenario) not in common),
+            *(name for place in common for name in _lost_figures(before, after, *place)),
             *unanswered,
         ),
         notes=tuple(_notes(before, after)),
@@ -122,9 +126,21 @@ def _moved(before: Run, after: Run, variant: str, scenario: str) -> Iterator[Mov
                     sides = [_requests(run, variant, scenario, measure) for run in (before, after)]
                     ratio = percentiles_ratio(sides[0], sides[1], percent)
                 case OfRepeats():
-                    values = [known(map(measure.value, run.of(variant, scenario))) for run in (before, after)]
+                    values = [
+                        known(map(measure.value, whole_ones(run.of(variant, scenario)))) for run in (before, after)
+                    ]
                     ratio = runs_ratio(values[0], values[1])
             yield Moved(variant, scenario, measure, percent, earlier, later, ratio)
+
+
+def _lost_figures(before: Run, after: Run, variant: str, scenario: str) -> list[str]:
+    lost = (
+        measure.key
+        for measure, percent in COMPARED
+        if figure(before, variant, scenario, measure, percent)
+        and not figure(after, variant, scenario, measure, percent)
+    )
+    return [f"{variant}, {scenario}: {key}" for key in dict.fromkeys(lost)]
 
 
 def _requests(run: Run, variant: str, scenario: str, measure: OfRequests) -> tuple[tuple[float, ...], ...]:
@@ -138,6 +154,9 @@ def _answers(before: Run, after: Run) -> tuple[tuple[QualityChange, ...], list[s
         other = quality(after, one.variant, one.set)
         if other and (change := quality_change(one, other.judged, one.variant)):
             found.append(change)
+            if change.n < len(one.questions):
+                left = len(one.questions) - change.n
+                missing.append(f"{one.variant} on {one.set}: {left} of {len(one.questions)} questions")
         else:
             missing.append(f"{one.variant} on {one.set}")
     return tuple(found), missing
@@ -162,6 +181,8 @@ def _notes(before: Run, after: Run) -> Iterator[str]:
     prompts = [run.config.prompts.model_copy(update={"seed": None}) for run in (before, after)]  # alike, not the same
     if prompts[0] != prompts[1] or before.config.answer_tokens != after.config.answer_tokens:
         yield "they had other prompts, or other lengths of answers"
+    if before.asked and after.asked and before.asked != after.asked:
+        yield "the prompts' file, or the words of the questions, were others"
     for load in before.config.scenarios:
         if any(other.name == load.name and other != load for other in after.config.scenarios):
             yield f"the load {load.name!r} was another one"

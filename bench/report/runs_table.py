@@ -37,7 +37,7 @@ def _lines(found: RunsCompared, words: Words) -> Iterator[str]:
         )
         yield from markdown(("questions", "variant", "n", "lost", "won", "points (95 %)", "p"), answers)
     yield from (f"- {what}" for what in found.more_failures)
-    yield from (f"- only in the earlier run: {what.rstrip(',')}" for what in found.missing)
+    yield from (f"- only in the earlier run: {what}" for what in found.missing)
 
 
 def _points(difference: Interval) -> str:

@@ -31,6 +31,7 @@ def _about(run: Run, found: Weighed, words: Words) -> Iterator[str]:
         ("list worse", found.worse),
         ("list same", found.same),
         ("list untested", found.untested),
+        ("list unlike", found.unlike),
     ):
         if some:
             yield f"- {words(key, relevant=100 * RELEVANT)}"

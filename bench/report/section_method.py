@@ -7,9 +7,9 @@ from statistics import fmean
 
 from bench.figures import percentile
 from bench.report.config import Scenario
-from bench.report.measures import busy_client, busy_elsewhere
+from bench.report.measures import busy_client, busy_elsewhere, came_at_once
 from bench.report.records import Facts, LeftOut, Run
-from bench.report.showing import seconds, share
+from bench.report.showing import quoted, seconds, share
 from bench.report.tables_md import table
 from bench.report.words import Words
 
@@ -81,7 +81,8 @@ def _are_counted(run: Run) -> bool:
 
 
 def _told(run: Run) -> tuple[float, float] | None:
-    answers = [one for measured in run.measured for one in measured.window.answered if one.prompt_tokens]
+    answers = [one for measured in run.measured for one in measured.window.answered if one.is_counted_by_server]
+    answers = [one for one in answers if one.prompt_tokens]
     if not answers:
         return None
     return fmean(one.prompt_tokens for one in answers), fmean(one.completion_tokens for one in answers)
@@ -101,7 +102,8 @@ def _doubts(run: Run, words: Words) -> Iterator[str]:
     late = [one.late_s for measured in run.measured for one in measured.window.outcomes]
     if late and percentile(late, 99) > _LATE_S:
         yield words("doubt late", late=seconds(max(late)))
-    fewest = min((len(run.answers(one.name, name)) for name in run.scenarios() for one in run.variants), default=0)
+    answered = (len(run.answers(one.name, name)) for name in run.scenarios() for one in run.variants)
+    fewest = min(filter(None, answered), default=_FEW)  # of what nobody answered there is no P99
     if fewest < _FEW:
         yield words("doubt few", n=fewest)
     for facts in run.variants:
@@ -115,19 +117,25 @@ def _doubts_about(run: Run, facts: Facts, words: Words) -> Iterator[str]:
             variant=facts.name,
             failed=len(failures),
             requests=run.requests(facts.name),
-            reason=failures[0].reason,
+            reason=quoted(failures[0].reason),
         )
     answers = [one for name in run.scenarios() for one in run.answers(facts.name, name)]
     if not answers:
         return
-    if any(not one.prompt_tokens for one in answers):
+    if at_once := sum(map(came_at_once, answers)):
+        yield words("doubt at once", variant=facts.name, n=at_once, answers=len(answers))
+    if facts.name in run.without_ignore_eos:
+        yield words("doubt ends", variant=facts.name)
+    is_counted = all(one.is_counted_by_server for one in answers)
+    if not is_counted:
         yield words("doubt pieces", variant=facts.name)
-        return
     scenarios = (run.config.scenario(name) for name in run.scenarios())
     asked = fmean(run.config.lengths(one)[1] for one in scenarios for _ in run.answers(facts.name, one.name))
     answered = fmean(one.completion_tokens for one in answers)
     if answered < _SHORT * asked:
-        yield words("doubt short", variant=facts.name, answer=answered, asked=asked)
+        yield words(
+            "doubt short" if is_counted else "doubt short pieces", variant=facts.name, answer=answered, asked=asked
+        )
 
 
 def _left_out(run: Run, words: Words) -> Iterator[str]:
@@ -137,4 +145,5 @@ def _left_out(run: Run, words: Words) -> Iterator[str]:
 
 def left_out(one: LeftOut, words: Words) -> str:
     what = words("left out set", set=words.set(one.what)) if one.what else ""
-    return words("left out", variant=one.variant, what=what, why=words(f"why {one.why}", detail=one.detail))
+    why = words(f"why {one.why}", detail=quoted(one.detail) if one.why == "failed" else one.detail)
+    return words("left out", variant=one.variant, what=what, why=why)

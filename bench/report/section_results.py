@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from bench.figures import percentile
 from bench.report.changes import Change, change, changes
@@ -26,21 +26,25 @@ from bench.report.showing import SHOWN, arrow, bounds, plain, seconds, share, si
 from bench.report.tables_md import table
 from bench.report.words import Words
 
+_STAR = "\\*"
 _SHOWN: tuple[Measure, ...] = (GPU_MEMORY, MEMORY, SPEED, TTFT, RPS, TOKENS, CPU)
 
 
 def performance(run: Run, words: Words) -> Iterator[str]:
     """A table for each load: every variant's figures, with what they changed."""
+    performed = []
     for scenario in run.scenarios():
         shown = [measure for measure in _SHOWN if any(figure(run, one.name, scenario, measure) for one in run.variants)]
         yield f"**{scenario}**"
         yield ""
         names = [words.measure(measure.key) for measure in shown]
-        rows = ([one.name, *_cells(run, one.name, scenario, shown, words)] for one in run.variants)
+        rows = [[one.name, *_cells(run, one.name, scenario, shown, words)] for one in run.variants]
+        performed += [cell for row in rows for cell in row[1:]]
         yield from table((words("variant"), *names, words("failed")), rows)
     if run.others:
         yield words("legend", base=run.base)
         yield ""
+        yield from _pairs_note(performed, words)
 
 
 def _cells(run: Run, variant: str, scenario: str, shown: list[Measure], words: Words) -> Iterator[str]:
@@ -56,13 +60,20 @@ def _cells(run: Run, variant: str, scenario: str, shown: list[Measure], words: W
 
 
 def _mark(against: Change, words: Words) -> str:
+    star = "" if against.is_of_all else _STAR
     match against.verdict:
         case "same":
-            return words("not significant")
+            return words("not significant") + star
         case "untested":
-            return f"({signed(against.ratio.value - 1)})"
+            return f"({signed(against.ratio.value - 1)}){star}"
         case "better" | "worse":
-            return arrow(against)
+            return arrow(against) + star
+
+
+def _pairs_note(cells: Iterable[str], words: Words) -> Iterator[str]:
+    if any(cell.endswith(_STAR) for cell in cells):
+        yield words("pairs note")
+        yield ""
 
 
 def all_changes(run: Run, words: Words) -> Iterator[str]:
@@ -86,12 +97,13 @@ def all_changes(run: Run, words: Words) -> Iterator[str]:
     named = [words(key) if key else "" for key in head]
     named[3], named[4] = run.base, words("after")
     yield from table(named, rows)
+    yield from _pairs_note((cell for row in rows for cell in row), words)
 
 
 def _spread(one: Change, *, before: bool) -> str:
     found, show = (one.before if before else one.after), SHOWN[one.measure.key]
-    middle = show(found.median)
-    return middle if found.n == 1 else f"{middle} ({show(found.low)} … {show(found.high)})"
+    middle, star = show(found.median), "" if one.is_of_all else _STAR
+    return (middle if found.n == 1 else f"{middle} ({show(found.low)} … {show(found.high)})") + star
 
 
 def latency(run: Run, words: Words) -> Iterator[str]:

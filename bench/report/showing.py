@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Mapping
 
 from bench.report.changes import Change
 from bench.report.intervals import Interval
 
 MINUS = "−"
+_LONGEST_QUOTE = 200
 
 
 def seconds(value: float) -> str:
@@ -60,6 +62,15 @@ def bounds(interval: Interval, *, of: float = 1.0) -> str:
 
 def share(value: float) -> str:
     return f"{100 * value:.1f} %"
+
+
+def quoted(text: str) -> str:
+    """What somebody else has written, as a piece of code in one line: no part of it is Markdown, and it is not long."""
+    line = " ".join(text.split())
+    line = line if len(line) <= _LONGEST_QUOTE else f"{line[:_LONGEST_QUOTE]} …"
+    longest = max((len(ticks) for ticks in re.findall("`+", line)), default=0)
+    fence, space = "`" * (longest + 1), " " if longest else ""
+    return f"{fence}{space}{line}{space}{fence}"
 
 
 def probability(p: float) -> str:

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from urllib.parse import urlsplit, urlunsplit
 
@@ -12,13 +13,18 @@ import httpx
 
 from bench.engines import Engine, Larkwise, LlamaServer, Pipeline, started
 from bench.environment import cores
-from bench.errors import EngineEnded, EngineNotReady, TargetError
+from bench.errors import EngineEnded, EngineNotReady, TargetError, TargetRefused, TargetUnreachable
 from bench.processes import Meter, NoServer, ProcessTree
 from bench.report.config import file_name
 from bench.report.preparing import ANY_MODEL, Ready
 from bench.targets import TIMEOUT_S, Message, OpenAIServer, Prompt, Target, bearer, open_client
 
 _PROBE = Prompt((Message("user", "Hello"),), 2)
+_PAUSES_S = (0.0, 0.2, 1.0, 3.0)
+"""Before each time that a server is asked whether it answers; one that never does is measured as it is."""
+_PASSING = (httpx.codes.REQUEST_TIMEOUT, httpx.codes.TOO_EARLY, httpx.codes.TOO_MANY_REQUESTS)
+"""Statuses of 400 and more that say nothing against the request."""
+_UNKNOWN_PARAMETER = (httpx.codes.BAD_REQUEST, httpx.codes.UNPROCESSABLE_ENTITY)
 PATIENT = {f"{what}_TIMEOUT_S": f"{TIMEOUT_S:.0f}" for what in ("QUEUE", "FIRST_TOKEN", "REQUEST")}
 """As long as the client waits for any server: what is slow is to be seen, and not to be cut off."""
 
@@ -31,6 +37,8 @@ class Subject:
     model: str
     target: Target
     process: ProcessTree | None
+    ignores_eos: bool = True
+    """Whether it is told to answer in full length."""
 
     @property
     def meter(self) -> Meter:
@@ -88,23 +96,43 @@ async def _remote(ready: Ready, client: httpx.AsyncClient, api_key: str) -> Subj
         process = ProcessTree(variant.pid) if variant.pid else None
     except EngineEnded as error:
         raise EngineNotReady(f"{variant.name}: {error}") from error
-    wanted = variant.ignore_eos
-    server = OpenAIServer(url, model, client, {"ignore_eos": True} if wanted is not False else {}, api_key)
-    try:
-        await _answers(server)
-    except TargetError as error:
-        if wanted is not None or not str(error).startswith("HTTP 4"):
-            raise EngineNotReady(f"{variant.name} at {url} does not answer: {error}") from error
-        server = OpenAIServer(url, model, client, {}, api_key)  # OpenAI's own servers know no ignore_eos
-        await _answers_at_all(variant.name, server)
-    return Subject(variant.name, model, server, process)
+    options = {} if variant.ignore_eos is False else {"ignore_eos": True}
+    server = OpenAIServer(url, model, client, options, api_key)
+    server = await _answering(variant.name, server, must_ignore_eos=bool(variant.ignore_eos))
+    return Subject(variant.name, model, server, process, ignores_eos="ignore_eos" in server.options)
 
 
-async def _answers_at_all(name: str, server: OpenAIServer) -> None:
-    try:
-        await _answers(server)
-    except TargetError as error:
-        raise EngineNotReady(f"{name} at {server.url} does not answer: {error}") from error
+async def _answering(name: str, server: OpenAIServer, *, must_ignore_eos: bool) -> OpenAIServer:
+    """
+    The server as it is to be asked: without `ignore_eos` where it does not know that, as OpenAI's own do not.
+
+    One that fails now and then is asked again, and then measured: its failures count.
+
+    Raises:
+        EngineNotReady: it cannot be reached, or refuses such requests for good.
+    """
+    for pause_s in _PAUSES_S:
+        await asyncio.sleep(pause_s)
+        try:
+            try:
+                await _answers(server)
+            except TargetRefused as error:
+                if error.status not in _UNKNOWN_PARAMETER or must_ignore_eos or not server.options:
+                    raise
+                server = replace(server, options={})
+                await _answers(server)
+        except TargetError as error:
+            if _is_for_good(error):
+                raise EngineNotReady(f"{name} at {server.url} does not answer: {error}") from error
+        else:
+            break
+    return server
+
+
+def _is_for_good(error: TargetError) -> bool:
+    if isinstance(error, TargetRefused):
+        return httpx.codes.is_client_error(error.status) and error.status not in _PASSING
+    return isinstance(error, TargetUnreachable)
 
 
 async def _answers(server: OpenAIServer) -> None:
@@ -120,13 +148,23 @@ async def first_model(url: str, client: httpx.AsyncClient, api_key: str) -> str:
         EngineNotReady: it does not answer, or does not say.
     """
     try:
-        response = await client.get(f"{url}/v1/models", headers=bearer(api_key))
+        response = await _got(client, f"{url}/v1/models", api_key)
         response.raise_for_status()
         return str(response.json()["data"][0]["id"])
     except httpx.HTTPError as error:
         raise EngineNotReady(f"{url} does not answer: {type(error).__name__}: {error}") from error
     except (ValueError, LookupError, TypeError) as error:
         raise EngineNotReady(f"{url} does not say what models it has: name one with `model`") from error
+
+
+async def _got(client: httpx.AsyncClient, url: str, api_key: str) -> httpx.Response:
+    """What a server answers in the end: one that fails now and then is asked again."""
+    for pause_s in _PAUSES_S:
+        await asyncio.sleep(pause_s)
+        response = await client.get(url, headers=bearer(api_key))
+        if not (response.is_server_error or response.status_code in _PASSING):
+            break
+    return response
 
 
 def without_v1(url: str) -> str:

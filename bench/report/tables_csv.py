@@ -39,29 +39,32 @@ _COLUMNS: Mapping[str, tuple[Measure, float]] = {
     "time_per_token_ms": (BETWEEN, 1000),
 }
 """With what they are multiplied by; each has its least and greatest of the repeats beside it."""
+_NAMED = ("scenario", "variant")
+"""What the rows of results.csv begin with; all that is said where there are none."""
+_OF_REQUEST = (
+    "variant", "scenario", "repeat", "request", "due_s", "sent_late_ms", "ttft_ms", "latency_ms", "gap_median_ms",
+    "gap_longest_ms", "prompt_tokens", "completion_tokens", "server_cpu_meanwhile_s", "error",
+)  # fmt: skip
+_OF_QUESTION = ("set", "variant", "question", "right")
 
 
 def write_results(run: Run, file: Path) -> None:
     """A row for each variant under each load."""
     rows = [dict(_result(run, one.name, scenario)) for scenario in run.scenarios() for one in run.variants]
-    _write(file, rows)
+    _write(file, rows[0] if rows else _NAMED, rows)
 
 
 def write_full_results(run: Run, file: Path) -> None:
     """A row for each request."""
-    _write(file, [row for one in run.measured for row in _requests(one)])
+    _write(file, _OF_REQUEST, [row for one in run.measured for row in _requests(one)])
 
 
 def write_accuracy(run: Run, file: Path) -> None:
     """A row for each question that a variant was asked."""
-    _write(
-        file,
-        [
-            {"set": one.set, "variant": one.variant, "question": question.id, "right": int(question.right)}
-            for one in run.judged
-            for question in one.questions
-        ],
+    rows = (
+        (one.set, one.variant, question.id, int(question.right)) for one in run.judged for question in one.questions
     )
+    _write(file, _OF_QUESTION, [dict(zip(_OF_QUESTION, row, strict=True)) for row in rows])
 
 
 def _result(run: Run, variant: str, scenario: str) -> Iterator[tuple[str, object]]:
@@ -145,9 +148,8 @@ def _number(value: float) -> str:
     return f"{value:.6g}"
 
 
-def _write(file: Path, rows: Iterable[Mapping[str, object]]) -> None:
-    rows = list(rows)
+def _write(file: Path, columns: Iterable[str], rows: Sequence[Mapping[str, object]]) -> None:
     with file.open("w", encoding="utf-8", newline="") as opened:
-        writer = csv.DictWriter(opened, fieldnames=list(rows[0]) if rows else [], lineterminator="\n")
+        writer = csv.DictWriter(opened, fieldnames=list(columns), lineterminator="\n")
         writer.writeheader()
         writer.writerows(rows)

@@ -99,6 +99,11 @@ TEXTS: Mapping[str, str] = {
     "doubt few": "P99 of {n} requests is little more than the slowest.",
     "doubt short": "{variant}: answers were {answer:.0f} tokens long, not {asked:.0f}; whole latencies cannot be "
     "compared.",
+    "doubt at once": "{variant}: {n} of {answers} answers were sent at once, when all of their text was there: their "
+    "time to first token is that of the whole answer, and they have no speed and no time between tokens.",
+    "doubt ends": "{variant} was asked without `ignore_eos`: answers end where its model ends them.",
+    "doubt short pieces": "{variant}: answers were {answer:.0f} pieces of text long, and {asked:.0f} tokens were asked "
+    "for; whole latencies may not be comparable.",
     "doubt failed": "{variant}: {failed} of {requests} requests failed and count in no time ({reason}).",
     "doubt pieces": "{variant}: the server did not say how many tokens it wrote; pieces of text were counted.",
     "left out": "Not measured: {variant}{what}, {why}",
@@ -136,6 +141,8 @@ TEXTS: Mapping[str, str] = {
     "verdict": "verdict",
     "legend": "↑ and ↓ are significant changes against {base}; n.s.: no significant difference; a change with a sign "
     "and no arrow could not be tested (one repeat). Speed is of one answer after its first token.",
+    "pairs note": "\\* Some requests were answered by one of the two alone: the change, and both figures in the table "
+    "of changes, are of those that both answered.",
     "set": "questions",
     "n": "n",
     "right": "right (95 %)",
@@ -156,6 +163,7 @@ TEXTS: Mapping[str, str] = {
     "picture latency": "Distribution of latencies",
     "picture throughput": "Throughput",
     "no pictures": "No pictures: matplotlib is not installed (`pip install 'larkwise[bench]'`).",
+    "nothing to draw": "No pictures: nothing was measured.",
     "axis seconds": "seconds",
     "axis share": "share of requests",
     "axis rps": "requests/s",
@@ -180,6 +188,7 @@ TEXTS: Mapping[str, str] = {
     "list worse": "worse:",
     "list same": "no significant difference, or one below {relevant:.0f} %:",
     "list untested": "not tested, one repeat:",
+    "list unlike": "not weighed, because the answers of the two are not equally long:",
     "of load": "{load}: {list}",
     "answers": "answers ({set}): {before} → {after}, {verdict} (p {p}, n = {n}); {bound}",
     "may be lost": "up to {points:.1f} points may be lost",
@@ -194,8 +203,8 @@ TEXTS: Mapping[str, str] = {
     "recommend worse answers": "keep {base} where answers count: those of {variant} are significantly worse.",
     "recommend mixed": "it depends on what counts: {variant} is better in some figures and worse in others.",
     "recommend keep": "keep {base}: {variant} is better in nothing.",
-    "recommend no reason": "these figures give no reason for either: no difference is significant and greater than "
-    "{relevant:.0f} %.",
+    "recommend no reason": "these figures give no reason for either: no difference that is weighed is significant and "
+    "greater than {relevant:.0f} %.",
     "recommend undecided": "none: of one repeat no difference is sure; take three (`repeats: 3`).",
     "recommend fails": "do not take {variant} as it is: {failed} of its {requests} requests failed, and times of the "
     "others say nothing for it.",
@@ -206,6 +215,7 @@ TEXTS: Mapping[str, str] = {
     # appendix
     "files": "results.csv (each variant under each load), full_results.csv (each request), accuracy.csv (each "
     "question), environment.json, results.json (all of it, schema {schema}).",
+    "steps version": "With larkwise {version}:",
     "steps": "With larkwise at commit {commit}:",
     "config": "The configuration {name}:",
 }

@@ -93,6 +93,11 @@ TEXTS: Mapping[str, str] = {
     "doubt late": "客户端繁忙，个别请求最多晚发 {late}；仍从应当发出的时刻算起。",
     "doubt few": "{n} 个请求的 P99 与最慢的一个相差无几。",
     "doubt short": "{variant}：回答平均 {answer:.0f} 个 token，而不是 {asked:.0f} 个；完整回答的时间不可比较。",
+    "doubt at once": "{variant}：{answers} 个回答中有 {n} 个是全部生成后一次发出的："
+    "其首个 token 的时间就是完整回答的时间，没有推理速度和 token 间隔。",
+    "doubt ends": "{variant}：请求没有带 `ignore_eos`，回答在模型自行结束处结束。",
+    "doubt short pieces": "{variant}：回答平均 {answer:.0f} 个文本片段，而要求的是 {asked:.0f} 个 token；"
+    "完整回答的时间可能不可比较。",
     "doubt failed": "{variant}：{requests} 个请求中 {failed} 个失败，不计入任何时间（{reason}）。",
     "doubt pieces": "{variant}：服务端没有说明写了多少 token，按文本片段计数。",
     "left out": "未测：{variant}{what}，{why}",
@@ -131,6 +136,7 @@ TEXTS: Mapping[str, str] = {
     "legend": "↑ 和 ↓ 表示与 {base} 相比有显著变化；“不显著”表示无显著差异；"
     "带正负号而没有箭头的变化无法检验（只测了一次）。"
     "推理速度是单个回答在首个 token 之后的速度。",
+    "pairs note": "\\* 有的请求只有一方回答：变化以及变化表中的两个数值只取双方都已回答的请求。",
     "set": "题集",
     "n": "题数",
     "right": "正确率（95 %）",
@@ -149,6 +155,7 @@ TEXTS: Mapping[str, str] = {
     "picture latency": "延迟分布",
     "picture throughput": "吞吐量",
     "no pictures": "没有图：未安装 matplotlib（`pip install 'larkwise[bench]'`）。",
+    "nothing to draw": "没有图：没有测得任何数据。",
     "axis seconds": "秒",
     "axis share": "请求占比",
     "axis rps": "请求/秒",
@@ -173,6 +180,7 @@ TEXTS: Mapping[str, str] = {
     "list worse": "更差：",
     "list same": "无显著差异，或差异小于 {relevant:.0f} %：",
     "list untested": "只测一次，未检验：",
+    "list unlike": "不参与权衡，因为两者的回答长度不同：",
     "of load": "{load}：{list}",
     "answers": "回答（{set}）：{before} → {after}，{verdict}（p {p}，n = {n}）；{bound}",
     "may be lost": "最多可能损失 {points:.1f} 个百分点",
@@ -186,7 +194,7 @@ TEXTS: Mapping[str, str] = {
     "recommend worse answers": "若看重回答质量，请保留 {base}：{variant} 的回答显著变差。",
     "recommend mixed": "取决于看重什么：{variant} 有的指标更好，有的更差。",
     "recommend keep": "保留 {base}：{variant} 没有更好的指标。",
-    "recommend no reason": "这些数据不足以支持任何一方：没有显著且大于 {relevant:.0f} % 的差异。",
+    "recommend no reason": "这些数据不足以支持任何一方：参与权衡的指标没有显著且大于 {relevant:.0f} % 的差异。",
     "recommend undecided": "暂无：只测一次，任何差异都不能确定，请测三次（`repeats: 3`）。",
     "recommend fails": "不要直接采用 {variant}：{requests} 个请求中有 {failed} 个失败，其余请求的时间不能说明问题。",
     "recommend not measured": "暂无：本次测试没有可与 {base} 比较的 {variant} 数据。",
@@ -196,6 +204,7 @@ TEXTS: Mapping[str, str] = {
     # appendix
     "files": "results.csv（各配置在各负载下）、full_results.csv（每个请求）、accuracy.csv（每道题）、environment.json、"
     "results.json（全部内容，schema {schema}）。",
+    "steps version": "使用 larkwise {version}：",
     "steps": "使用提交 {commit} 的 larkwise：",
     "config": "配置 {name}：",
 }

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 from collections.abc import AsyncGenerator, Callable
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -11,7 +12,7 @@ import pytest
 
 from bench.errors import EngineEnded, TargetError
 from bench.figures import percentile
-from bench.load import closed_loop, joined_by
+from bench.load import closed_loop, joined_by, open_loop
 from bench.outcomes import Answered, Failed, Window
 from bench.targets import Event, Message, OpenAIServer, Piece, Prompt, Usage, open_client
 from tests.fake_openai import ErrorAfter, Reply, Status, Words, fake_openai
@@ -182,6 +183,58 @@ async def test_without_usage_pieces_are_counted() -> None:
     window, _ = await against(Words(usage=False), clients=1, count=1)
 
     assert window.answered[0].completion_tokens == 3
+    assert not window.answered[0].is_counted_by_server
+
+
+@dataclass
+class HalfCounting(Scripted):
+    """Says how many tokens it read, and not how many it wrote."""
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Event]:
+        async for event in super().stream(prompt):
+            yield Usage(prompt_tokens=50, completion_tokens=0) if isinstance(event, Usage) else event
+
+
+async def test_usage_that_counts_only_the_prompt_counts_no_answer() -> None:
+    target = HalfCounting(0.5, (0.1,))
+    (only,) = (await closed_loop(target, prompts(1), clients=1, meter=target.meter, clock=target.clock)).answered
+
+    assert (only.prompt_tokens, only.completion_tokens, only.is_counted_by_server) == (50, 2, False)
+
+
+class Endless:
+    """Never answers."""
+
+    def __init__(self) -> None:
+        self.was_asked = asyncio.Event()
+
+    async def stream(self, prompt: Prompt) -> AsyncGenerator[Event]:
+        self.was_asked.set()
+        await asyncio.Event().wait()
+        yield Piece("never")
+
+
+@pytest.mark.parametrize("by", ["until", "cancelling"])
+@pytest.mark.parametrize("loop", ["closed", "open"])
+async def test_a_load_that_is_stopped_leaves_nothing_behind(loop: str, by: str) -> None:
+    """asyncio would write a traceback about what was cancelled and nobody waited for."""
+    target, until, reported = Endless(), asyncio.Event(), list[str]()
+    asyncio.get_running_loop().set_exception_handler(lambda _, context: reported.append(context["message"]))
+    asked = prompts(2)
+    load = asyncio.create_task(
+        closed_loop(target, asked, clients=2, meter=Meter(), until=until)
+        if loop == "closed"
+        else open_loop(target, asked, arrivals_s=[0, 0], meter=Meter(), until=until)
+    )
+    await target.was_asked.wait()
+
+    until.set() if by == "until" else load.cancel()
+    (window,) = await asyncio.gather(load, return_exceptions=True)
+    del load
+    gc.collect()
+
+    assert reported == []
+    assert isinstance(window, Window if by == "until" else asyncio.CancelledError)
 
 
 class Company:

@@ -43,10 +43,22 @@ def test_generated_prompts_have_the_length_that_was_asked_for(counter: Counter) 
 
 
 def test_prompts_of_retrieval_have_it_as_the_model_reads_them(counter: Counter) -> None:
-    asked = config(prompts={"kind": "rag", "tokens": 200})
+    asked = config(prompts={"kind": "rag", "tokens": 200}, scenarios=[{"name": "a", "clients": 1, "requests": 20}])
     prompts = Asking(asked, counter).prompts(asked.scenario("a"), 1)
 
     assert all(195 <= counter.messages(one.messages) <= 200 for one in prompts)
+
+
+def test_prompts_of_retrieval_cannot_be_shorter_than_their_question(counter: Counter) -> None:
+    with pytest.raises(
+        InvalidConfig, match=r"a: a prompt of `kind: rag` has up to \d+ tokens before .* and 20 are"
+    ) as told:
+        Asking(config(prompts={"kind": "rag", "tokens": 20}), counter)
+    least = int(str(told.value).split("up to ")[1].split()[0])
+    asked = config(prompts={"kind": "rag", "tokens": least}, scenarios=[{"name": "a", "clients": 1, "requests": 60}])
+
+    prompts = Asking(asked, counter).prompts(asked.scenario("a"), 1)
+    assert all(counter.messages(one.messages) <= least for one in prompts)
 
 
 def test_a_load_may_have_its_own_lengths(counter: Counter) -> None:

@@ -19,6 +19,7 @@ from bench.report.measures import (
     TOKENS,
     TTFT,
     busy_elsewhere,
+    came_at_once,
     figure,
 )
 from tests.bench.report.made import answered, failed, measured, noisy, run_of
@@ -54,7 +55,22 @@ def test_a_change_is_that_of_the_same_prompts() -> None:
 
     assert found is not None
     assert found.ratio.value == 0.5
-    assert (found.before.median, found.after.median) == (5.0, 0.5)
+    assert (found.before.median, found.after.median) == (1.0, 0.5)
+    assert not found.is_of_all
+
+
+def test_a_repeat_that_was_cut_off_counts_in_no_figure_of_repeats() -> None:
+    """Of eight clients one had its answer when the run was stopped; the others' CPU was spent as well."""
+    whole = [measured(name, "x", [answered("0")] * 40, repeat=n, wall=6) for name in ("a", "b") for n in (1, 2)]
+    cut = replace(measured("b", "x", [answered("0")], repeat=3, wall=1.2), whole=False)
+    run = run_of(*whole, measured("a", "x", [answered("0")] * 40, repeat=3, wall=6), cut)
+
+    for measure in (RPS, CPU):
+        assert figure(run, "b", "x", measure) == figure(run_of(*whole), "b", "x", measure)
+        found = change(run, "b", "x", measure)
+        assert found is not None
+        assert found.ratio.value == pytest.approx(1)
+    assert figure(run_of(cut), "b", "x", RPS) is not None
 
 
 def test_figures_are_those_of_the_requests_and_the_repeats() -> None:
@@ -117,3 +133,22 @@ def test_times_between_tokens_count_tokens_and_not_pieces() -> None:
     pieces = Answered("0", 0.0, 0.1, (0.2, 0.2), 0.5, 7, 9, 0.0, 0.0)  # three pieces of nine tokens
 
     assert SPEED.value(pieces) == pytest.approx(6 / 0.4)
+
+
+@pytest.mark.parametrize(
+    ("gaps", "total", "at_once"),
+    [
+        ((0.00005,) * 19, 0.2, True),
+        ((0.0005,) * 19, 2.0, True),
+        ((), 2.0, True),
+        ((0.0005,) * 19, 0.02, False),
+        ((0.02,) * 19, 90.0, False),
+        ((0.0,) * 9 + (0.2,) + (0.0,) * 9, 0.4, False),
+    ],
+    ids=["read at once", "through a network", "one piece", "very fast", "after a long wait", "two parts"],
+)
+def test_an_answer_that_was_sent_at_once_has_no_speed(gaps: tuple[float, ...], total: float, at_once: bool) -> None:
+    answer = Answered("0", 0.0, total - sum(gaps), gaps, total, 7, 20, 0.0, 0.0)
+
+    assert came_at_once(answer) is at_once
+    assert (SPEED.value(answer) is None) is at_once

@@ -96,6 +96,16 @@ def test_files_in_other_encodings_and_in_archives_are_read_without_unpacking(tmp
     assert not (tmp_path.parent / "evil").exists()
 
 
+def test_an_archive_beside_what_was_unpacked_of_it_adds_no_question(tmp_path: Path) -> None:
+    laid(tmp_path / "cmmlu", CMMLU)
+    with zipfile.ZipFile(tmp_path / "cmmlu.zip", "w") as packed:
+        for name, text in CMMLU.items():
+            packed.writestr(name, text)
+        packed.writestr("test/law.csv", "哪个？,甲,乙,丙,丁,C\n")
+
+    assert [one.id for one in read(tmp_path)] == ["cmmlu/agronomy/2", "cmmlu/agronomy/3", "law/1"]
+
+
 def test_two_sets_may_have_a_subject_of_the_same_name(tmp_path: Path) -> None:
     laid(tmp_path / "mmlu", {"test/law_test.csv": "Which?,a,b,c,d,A\n", "dev/law_dev.csv": "What?,a,b,c,d,B\n"})
     laid(tmp_path / "cmmlu", {"test/law.csv": "哪个？,甲,乙,丙,丁,C\n", "dev/law.csv": "什么？,甲,乙,丙,丁,D\n"})

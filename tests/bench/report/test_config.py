@@ -67,6 +67,17 @@ def test_a_few_lines_are_enough(tmp_path: Path) -> None:
         (LEAST.replace("bf16", "a, url: 'http://x'"), "`url` belongs to `provider: openai`, and this is local"),
         (LEAST.replace("bf16", "a, provider: hf-pipeline, precision: int8"), "hf-pipeline has no int8 here"),
         (LEAST.replace("bf16", "'a|b'"), "variants.0.name: string should match pattern"),
+        (
+            LEAST.replace("bf16", "a, settings: {LLM_QUANTIZATION: int8}"),
+            "variants.0.settings: LLM_QUANTIZATION",
+        ),
+        (LEAST.replace("bf16", "a, settings: {PORT: 1}"), "variants.0.settings: PORT follows from the"),
+        (
+            LEAST.replace("bf16", "a, settings: {LLM_MAX_RUNING: 4}"),
+            "no setting LLM_MAX_RUNING, did you mean LLM_MAX_RUNNING?",
+        ),
+        (LEAST.replace("bf16", "a, settings: {llm_max_running: 4}"), "did you mean LLM_MAX_RUNNING?"),
+        (LEAST.replace("bf16", "a, settings: {ZZZ: 4}"), "larkwise has no setting ZZZ, docs/settings.md has them"),
         ("prompts: {kind: file}" + LEAST, "prompts: `file` belongs to `kind: file`"),
         ("accuracy: {choices: [{name: x}]}" + LEAST, "accuracy.choices.0: needs either `folder` or `hub`"),
         (LEAST + "scenarios: []", "line 2: the key 'scenarios' stands twice"),
@@ -85,6 +96,21 @@ def test_what_cannot_be_is_a_sentence(tmp_path: Path, text: str, sentence: str) 
 
     assert sentence in str(caught.value)
     assert str(caught.value).startswith(str(tmp_path / "mine.yaml"))
+
+
+def test_a_mistake_in_the_only_variant_is_one_mistake(tmp_path: Path) -> None:
+    with pytest.raises(InvalidConfig) as caught:
+        read_config(written(tmp_path, LEAST.replace("name: bf16", "name: bf16, zzz: 1")))
+    with pytest.raises(InvalidConfig, match=r"scenarios: tuple should have at least 1 item"):
+        read_config(written(tmp_path, "variants: [{name: a}]\nscenarios: []\n"))
+
+    assert "at least 1 item" not in str(caught.value)
+
+
+def test_larkwises_own_settings_may_be_chosen(tmp_path: Path) -> None:
+    text = LEAST.replace("bf16", "a, settings: {LLM_MAX_RUNNING: 4, QUEUE_TIMEOUT_S: 60}")
+
+    assert read_config(written(tmp_path, text)).config.variants[0].settings["LLM_MAX_RUNNING"] == 4
 
 
 def test_a_configuration_that_is_not_there_is_told_with_those_that_are() -> None:

@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import csv
+import errno
 import json
+import os
+import tempfile
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from matplotlib.image import imread
 
-from bench.errors import InvalidRun
-from bench.report.folder import write_folder
+from bench.errors import InvalidRun, NotWritten
+from bench.report.folder import made, write_folder
 from bench.report.records import SCHEMA, Run, read_run, save
 from bench.report.words import Lang, Words
 from tests.bench.report.made import answered, failed, measured, noisy, run_of, usual
@@ -107,6 +111,18 @@ def test_a_name_may_hold_what_is_a_formula_elsewhere(tmp_path: Path) -> None:
     assert (tmp_path / "throughput.png").exists()
 
 
+def test_of_a_run_that_measured_nothing_nothing_false_is_said(tmp_path: Path) -> None:
+    text = write_folder(usual(measured=(), judged=(), complete=False), tmp_path, Words("en")).read_text()
+
+    assert text.count("No pictures: nothing was measured.") == 2
+    assert "matplotlib" not in text
+    assert "P99 of" not in text
+    headers = {name: (tmp_path / f"{name}.csv").read_text() for name in ("accuracy", "full_results", "results")}
+    assert headers["accuracy"] == "set,variant,question,right\n"
+    assert headers["full_results"].startswith("variant,scenario,repeat,request,due_s,")
+    assert headers["results"] == "scenario,variant\n"
+
+
 def test_a_run_comes_back_as_it_was_saved(tmp_path: Path) -> None:
     run = run_of(measured("a", "x", [answered("0"), failed("1")]), measured("b", "x", [answered("0")], whole=False))
     save(run, tmp_path)
@@ -142,3 +158,43 @@ def test_the_baseline_is_the_first_that_was_measured_where_the_named_one_was_not
 
     assert replace(run, variants=run.variants[1:]).base == "int8"
     assert run.base == "bf16"
+
+
+@pytest.mark.parametrize("number", [errno.ENOSPC, errno.EROFS])
+def test_a_disk_that_takes_nothing_more_is_told_and_what_was_saved_stays(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, number: int
+) -> None:
+    save(usual(complete=False), tmp_path)
+    before = (tmp_path / "results.json").read_bytes()
+    write = Path.write_text
+
+    def half(path: Path, text: str, **more: Any) -> int:
+        write(path, text[:100], **more)
+        raise OSError(number, os.strerror(number))
+
+    monkeypatch.setattr(Path, "write_text", half)
+    with pytest.raises(NotWritten, match=rf"results.json cannot be written \({os.strerror(number)}\)"):
+        save(usual(), tmp_path)
+    assert [one.name for one in tmp_path.iterdir()] == ["results.json"]
+    assert (tmp_path / "results.json").read_bytes() == before
+    with pytest.raises(NotWritten, match=r"`larkwise bench render .*` writes it"):
+        write_folder(usual(), tmp_path, Words("en"))
+
+
+def test_a_folder_that_takes_nothing_is_told_before_anything_is_measured(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def read_only(**_: Any) -> Any:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(tempfile, "TemporaryFile", read_only)
+    with pytest.raises(InvalidRun, match=r"nothing can be written into .* \(Read-only file system\): give another"):
+        made(tmp_path)
+
+
+def test_what_was_asked_for_is_kept_to_its_last_digit(tmp_path: Path) -> None:
+    """Else a run that was stopped would be another configuration's."""
+    run = run_of(measured("a", "x", [answered("0")]), loads={"x": {"requests_per_s": 100 / 3}})
+    save(run, tmp_path)
+
+    assert read_run(tmp_path).config == run.config

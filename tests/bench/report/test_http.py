@@ -93,6 +93,38 @@ def test_a_server_that_knows_no_ignore_eos_is_asked_without(tmp_path: Path) -> N
 
     assert "ignore_eos" in server.bodies[0]
     assert all("ignore_eos" not in body for body in server.bodies[1:])
+    assert "was asked without `ignore_eos`" in (tmp_path / "report.md").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("code", [429, 500])
+def test_a_server_whose_first_answer_is_an_error_is_measured_all_the_same(tmp_path: Path, code: int) -> None:
+    with fake_openai(Status(code, {"message": "not now"}), Words()) as server:
+        assert bench("http", "--url", server.url, *SMALL, "--out", tmp_path).exit_code == 0
+
+    assert all("ignore_eos" in body for body in server.bodies)
+    assert "ignore_eos" not in (tmp_path / "report.md").read_text(encoding="utf-8")
+
+
+def test_a_server_that_never_answers_is_measured_and_fails_the_command(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("bench.report.subjects._PAUSES_S", (0.0, 0.0))
+    with fake_openai(Status(500, {"message": "no paper"})) as server:
+        done = bench("http", "--url", f"a={server.url}", *SMALL, "--out", tmp_path)
+
+    assert done.exit_code == 1
+    assert "8 of 8 requests to a failed" in done.output
+    assert (tmp_path / "report.md").exists()
+
+
+@pytest.mark.parametrize("code", [400, 401, 403, 404])
+def test_a_server_that_refuses_such_requests_is_told_at_once(tmp_path: Path, code: int) -> None:
+    with fake_openai(Status(code, {"message": "not for you"})) as server:
+        done = bench("http", "--url", server.url, *SMALL, "--out", tmp_path)
+
+    assert done.exit_code == 1
+    assert f"does not answer: HTTP {code}" in " ".join(done.output.split())
+    assert len(server.bodies) == (2 if code == 400 else 1)
 
 
 def test_the_key_goes_to_the_server_and_nowhere_else(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -114,7 +146,7 @@ def test_a_server_that_errors_half_of_the_time_is_reported_and_fails_the_command
     assert done.exit_code == 1
     assert "5 of 10 requests to a failed, for example: HTTP 500" in done.output
     report = (tmp_path / "report.md").read_text(encoding="utf-8")
-    assert "a: 5 of 10 requests failed and count in no time (HTTP 500" in report
+    assert "a: 5 of 10 requests failed and count in no time (`HTTP 500" in report
     assert [one["error"] != "" for one in rows(tmp_path / "full_results.csv")] == [False, True] * 5
 
 

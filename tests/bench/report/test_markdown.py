@@ -9,9 +9,9 @@ import pytest
 
 from bench.report.changes import changes
 from bench.report.markdown import Pictures, report, title
-from bench.report.records import LeftOut, Run
+from bench.report.records import LeftOut, Measured, Run
 from bench.report.words import Lang, Words
-from tests.bench.report.made import BOUNDS, answered, failed, judgement, measured, noisy, run_of, usual
+from tests.bench.report.made import BOUNDS, MACHINE, answered, failed, judgement, measured, noisy, run_of, usual
 
 NO_PICTURES = Pictures()
 
@@ -97,8 +97,23 @@ def test_failures_are_counted_and_named() -> None:
     found = [measured("a", "x", [answered("0"), failed("1"), failed("2")], repeat=n) for n in (1, 2)]
     text = english(run_of(*found))
 
-    assert "a: 4 of 6 requests failed and count in no time (HTTP 503: busy)" in text
+    assert "a: 4 of 6 requests failed and count in no time (`HTTP 503: busy`)" in text
     assert row(text.split("### 3.1")[1], "a")[-1] == "4 / 6"
+
+
+@pytest.mark.parametrize(
+    ("reason", "shown"),
+    [
+        ("HTTP 502: <html>\r\n<head></head>\r\n\r\n# no\r\n", "(`HTTP 502: <html> <head></head> # no`)"),
+        ("HTTP 400: no `model`, no ``x``", "(``` HTTP 400: no `model`, no ``x`` ```)"),
+        ("x" * 1000, f"(`{'x' * 200} …`)"),
+    ],
+    ids=["a page", "backticks", "long"],
+)
+def test_a_servers_words_are_quoted_and_change_no_report(reason: str, shown: str) -> None:
+    text = english(run_of(measured("a", "x", [answered("0"), failed("1", reason)], repeat=1)))
+
+    assert shown in text
 
 
 def test_what_was_left_out_is_said_with_the_reason() -> None:
@@ -109,7 +124,7 @@ def test_what_was_left_out_is_said_with_the_reason() -> None:
     text = english(usual(left_out=left_out))
 
     assert "Not measured: llama.cpp, because there is no llama-server on PATH" in text
-    assert "Not measured: int8 on MMLU, because this failed: out of memory" in text
+    assert "Not measured: int8 on MMLU, because this failed: `out of memory`" in text
 
 
 def test_accuracy_is_beside_speed_with_its_interval_and_test() -> None:
@@ -171,6 +186,26 @@ def test_a_server_that_counts_no_tokens_is_told() -> None:
     ]
 
     assert "a: the server did not say how many tokens it wrote" in english(run_of(*silent))
+    assert "pieces of text long" not in english(run_of(*silent))
+
+
+@pytest.mark.parametrize("prompt_tokens", [0, 50], ids=["no usage", "usage of the prompt alone"])
+def test_short_answers_are_told_where_only_pieces_are_counted(prompt_tokens: int) -> None:
+    short = replace(answered("0", tokens=4), prompt_tokens=prompt_tokens, tokens_told=False)
+    text = english(run_of(*(measured("a", "x", [short], repeat=n) for n in (1, 2))))
+
+    assert "a: the server did not say how many tokens it wrote" in text
+    assert "a: answers were 4 pieces of text long, and 11 tokens were asked for" in text
+    assert "The servers counted" not in text
+
+
+@pytest.mark.parametrize(("lang", "sentence"), [("en", "10 of 10 answers were sent at once"), ("zh", "一次发出")])
+def test_a_server_that_sends_answers_at_once_is_told_and_has_no_speed(lang: Lang, sentence: str) -> None:
+    run = run_of(*(measured("a", "x", [answered(str(n), gap=0.00005) for n in range(5)], repeat=at) for at in (1, 2)))
+    text = report(run, Words(lang), NO_PICTURES)
+
+    assert sentence in text
+    assert "tok/s" not in text.split("### 3.1")[1].split("req/s")[0]
 
 
 def test_open_loads_are_described() -> None:
@@ -193,6 +228,8 @@ def test_it_says_how_to_do_it_again() -> None:
 
     assert "    python -m bench --config made.yaml" in text
     assert "```yaml\n# made\nrepeats: 3\n```" in text
+    assert "With larkwise at commit abc:" in text
+    assert "With larkwise 0.1.0:" in english(usual(environment=replace(MACHINE, commit="unknown")))
 
 
 def test_pictures_are_named_where_there_are_any() -> None:
@@ -230,6 +267,22 @@ def test_what_is_shown_changes_by_what_is_said() -> None:
 
     for key in ("tokens", "rps"):
         assert found[key].after.median / found[key].before.median == pytest.approx(found[key].ratio.value)
+
+
+@pytest.mark.parametrize(("lang", "note"), [("en", "were answered by one of the two alone"), ("zh", "只有一方回答")])
+def test_figures_of_what_both_answered_are_marked(lang: Lang, note: str) -> None:
+    def half(one: Measured) -> Measured:
+        return replace(one, window=replace(one.window, outcomes=one.window.outcomes[::2]))
+
+    both = noisy("bf16", "x", first=1, gap=0.1)
+    halves = [half(one) for one in noisy("int8", "x", first=0.5, gap=0.1)]
+    text = report(run_of(*both, *halves), Words(lang), NO_PICTURES)
+    shown, compared = text.split("### 3.1")[1].split("### 3.2")
+
+    assert "%\\*" in row(shown, "int8")[2]
+    assert row(compared, "x", "int8", "TTFT")[0].endswith(")\\*")
+    assert shown.count(note) == compared.split("### 3.3")[0].count(note) == 1
+    assert note not in report(usual(), Words(lang), NO_PICTURES)
 
 
 def test_prompts_that_were_counted_roughly_are_not_said_to_be_exact() -> None:

@@ -13,7 +13,7 @@ from bench.report.recommendation import Advice, weigh
 from bench.report.records import Judged, LeftOut, Measured, Run
 from bench.report.section_conclusion import conclusion
 from bench.report.words import Words
-from tests.bench.report.made import failed, judgement, noisy, run_of, usual
+from tests.bench.report.made import answered, failed, judgement, measured, noisy, run_of, usual
 
 
 def found(*, first: float = 0.4, gap: float = 0.15, resident: float = 4.0, repeats: int = 3) -> list[Measured]:
@@ -45,6 +45,56 @@ LOST = [judgement("bf16", 300, 400), judgement("int8", 260, 400)]
 )
 def test_advice(measurements: Sequence[Measured], judged: Sequence[Judged], advice: Advice) -> None:
     assert weigh(run_of(*measurements, judged=judged), "int8").advice == advice
+
+
+def with_tail(variant: str, usual: float, tail: float, gap: float) -> list[Measured]:
+    """Of a hundred requests each tenth waits for its first token as long as `tail`."""
+    return [
+        measured(
+            variant,
+            "x",
+            [answered(str(at), first=tail if at % 10 == 0 else usual, gap=gap) for at in range(100)],
+            repeat=repeat,
+        )
+        for repeat in (1, 2, 3)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("bf16", "int8", "advice"),
+    [
+        ((0.4, 0.5, 0.10), (0.3, 4.0, 0.08), "mixed"),
+        ((0.4, 0.5, 0.10), (0.4, 4.0, 0.10), "keep"),
+        ((0.4, 4.0, 0.10), (0.5, 0.5, 0.10), "mixed"),
+    ],
+    ids=["only the tail is worse", "nothing but the tail changed", "only the tail is better"],
+)
+def test_a_sure_change_of_the_tail_is_listed_and_weighed(
+    bf16: tuple[float, float, float], int8: tuple[float, float, float], advice: Advice
+) -> None:
+    run = run_of(*with_tail("bf16", *bf16), *with_tail("int8", *int8), judged=ENOUGH)
+
+    assert weigh(run, "int8").advice == advice
+    assert "TTFT P95 " in "\n".join(conclusion(run, Words("en")))
+
+
+def test_a_tail_that_did_not_change_surely_is_not_listed() -> None:
+    assert "P95" not in "\n".join(conclusion(run_of(*found(), judged=ENOUGH), Words("en")))
+
+
+def of_length(variant: str, tokens: int) -> list[Measured]:
+    outcomes = [answered(str(at), first=0.3, tokens=tokens) for at in range(20)]
+    return [measured(variant, "x", outcomes, repeat=repeat) for repeat in (1, 2, 3)]
+
+
+def test_shorter_answers_are_no_reason_to_take_a_variant() -> None:
+    run = run_of(*of_length("bf16", 64), *of_length("int8", 12), judged=ENOUGH)
+    weighed = weigh(run, "int8")
+
+    assert weighed.advice == "no reason"
+    assert {one.measure.key for one in weighed.unlike} == {"latency", "rps", "tokens", "cpu"}
+    assert "not weighed, because the answers of the two are not equally long" in "\n".join(conclusion(run, Words("en")))
+    assert weigh(run_of(*of_length("bf16", 64), *of_length("int8", 62), judged=ENOUGH), "int8").unlike == ()
 
 
 def failing(variant: str, share: float) -> list[Measured]:

@@ -73,7 +73,18 @@ def test_more_failures_are_a_regression_and_so_is_what_is_missing() -> None:
     after = run_of(measured("a", "x", [answered("0"), failed("1"), failed("2"), failed("3")]))
     found = compared(before, after).regressions(max_percent=1000, max_points=0)
 
-    assert found == ["a, x: 75.0 % of requests fail, and 0.0 % did", "a, y, was not measured again"]
+    assert found == ["a, x: 75.0 % of requests fail, and 0.0 % did", "not measured again: a, y"]
+
+
+def test_figures_and_questions_that_are_gone_are_missing() -> None:
+    """The later run was made without the server's process, of a server that sends its answers at once, and shorter."""
+    before = run_of(measured("a", "x", [answered("0")] * 4), judged=[judgement("a", 54, 60)])
+    after = run_of(measured("a", "x", [answered("0", gap=0.00001)] * 4, resident=None), judged=[judgement("a", 8, 8)])
+    found = compared(before, after)
+
+    assert found.missing == ("a, x: memory", "a, x: speed", "a, x: cpu", "a on handbook: 52 of 60 questions")
+    assert compared(after, before).missing == ()
+    assert "not measured again: a, x: memory" in found.regressions(max_percent=1000, max_points=100)
 
 
 def test_runs_that_have_nothing_in_common_are_told() -> None:
@@ -87,11 +98,13 @@ def test_what_makes_runs_unlike_is_noted() -> None:
         run_of(*before.measured, answer_tokens=99, loads={"x": {"clients": 2}}),
         environment=replace(MACHINE, cpu="another"),
         complete=False,
+        asked="other words",
     )
-    notes = " / ".join(compared(before, after).notes)
+    notes = " / ".join(compared(replace(before, asked="words"), after).notes)
 
     assert "different machines" in notes
     assert "other prompts" in notes
+    assert "the words of the questions, were others" in notes
     assert "the load 'x' was another one" in notes
     assert "the later run is partial" in notes
 
