@@ -166,14 +166,18 @@ class Database:
         return self._engine.url
 
     @unbroken
-    async def write(self, work: Callable[[Session], T], *, urgent: bool = False) -> T:
+    async def write(
+        self, work: Callable[[Session], T], *, urgent: bool = False, at_turn: Callable[[], None] = lambda: None
+    ) -> T:
         """
         What `work` returns, when its transaction is on the disk; for whoever shares the database with many others.
 
         It is done in a thread, in one go: on a busy event loop each await between two statements takes milliseconds in
-        which nobody else may write. Whoever is `urgent` goes before those who wait for their turn.
+        which nobody else may write. Whoever is `urgent` goes before those who wait for their turn; `at_turn` is called
+        on the event loop when the turn has come, just before the work.
         """
         async with self._turn(urgent=urgent):
+            at_turn()
             return await asyncio.get_running_loop().run_in_executor(self._writers, self._written, work)
 
     async def read(self, work: Callable[[Session], T]) -> T:

@@ -14,11 +14,16 @@ from typing import Any, TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Words:
-    """An answer, a word at a time; waits `first_s` before the first word and `gap_s` before each other one."""
+    """
+    An answer, a word at a time; waits `first_s` before the first word and `gap_s` before each other one.
+
+    After the first word it also waits `until` something has happened, however long that takes.
+    """
 
     words: tuple[str, ...] = ("Hello", " there", "!")
     first_s: float = 0.0
     gap_s: float = 0.0
+    until: threading.Event | None = None
     finish: str | None = "stop"
     """None breaks the stream off before its end."""
     usage: bool = True
@@ -124,6 +129,8 @@ class _Handler(BaseHTTPRequestHandler):
         first, gap = (reply.first_s, reply.gap_s) if isinstance(reply, Words) else (0.0, 0.0)
         for number, word in enumerate(reply.words):
             time.sleep(gap if number else first)
+            if number and isinstance(reply, Words) and reply.until:
+                reply.until.wait()
             said_as = reply.said_as if isinstance(reply, Words) else "content"
             self._event({"choices": [{"index": 0, "delta": {"role": "assistant", said_as: word}}]}, body)
         if isinstance(reply, ErrorAfter):

@@ -29,8 +29,6 @@ ASIDE = "#"
 """What follows it in a session's key is done beside the conversation, and not in its order."""
 _AT_ONCE = 200
 _LOOKED_AT = 300
-_GATHERING_S = 0.005
-"""Events that come so soon after each other are kept in one commit."""
 _DAY_S = 24 * 3600.0
 
 
@@ -114,11 +112,9 @@ class Inbox:
         """Until it is cancelled: write what arrives, all that is there in one commit; each costs the disk its time."""
         while True:
             await self._has_arrived.wait()
-            await asyncio.sleep(_GATHERING_S)
             self._has_arrived.clear()
             while self._arriving:
-                together, self._arriving = self._arriving[:_AT_ONCE], self._arriving[_AT_ONCE:]
-                await self._keep(together)
+                await self._keep()
 
     def close(self) -> None:
         """When nobody keeps arrivals any more: whoever waits for that is refused, and so is whoever comes."""
@@ -126,10 +122,21 @@ class Inbox:
         self._refuse(self._arriving)
         self._arriving = []
 
-    async def _keep(self, together: Sequence[tuple[Arrival, asyncio.Future[bool]]]) -> None:
+    async def _keep(self) -> None:
+        together: list[tuple[Arrival, asyncio.Future[bool]]] = []
+        is_over = False
+
+        def gather() -> None:
+            # not before: what comes while another one writes is kept with the others, and not after them
+            if not is_over:
+                together.extend(self._arriving[:_AT_ONCE])
+                del self._arriving[:_AT_ONCE]
+
+        def insert(session: Session) -> set[str]:
+            return _inserted(session, [arrival for arrival, _ in together]) if together else set()
+
         try:
-            arrivals = [arrival for arrival, _ in together]
-            new = await self._database.write(lambda session: _inserted(session, arrivals), urgent=True)
+            new = await self._database.write(insert, urgent=True, at_turn=gather)
         except (SQLAlchemyError, OSError) as error:
             logger.critical("the inbox cannot be written (%s): Feishu is told to send again", _first_line(error))
             self._refuse(together)
@@ -137,6 +144,7 @@ class Inbox:
             logger.exception("events cannot be kept: Feishu is told to send again")
             self._refuse(together)
         except BaseException:  # the end of the service: whether they are written is not known, and nobody waits for it
+            is_over = True
             self._refuse(together)
             raise
         else:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import json
+import threading
 from concurrent.futures import ThreadPoolExecutor
 
 from app.database import FeedbackRow
@@ -94,11 +95,13 @@ def test_the_new_answer_can_be_rated_and_the_old_one_keeps_its_rating(room: Room
 
 def test_two_clicks_on_regenerate_make_one_more_answer_and_after_some_there_are_no_more(room: Room) -> None:
     card = room.ask(QUESTION)
-    room.model.replies[:] = [Words(("slow ",) * 10, gap_s=0.1)]
+    are_clicked = threading.Event()
+    room.model.replies[:] = [Words(("slow ", "but ", "sure"), until=are_clicked)]
     first, second = (room.platform.click(room.li, current(room, card), values(card)[2]) for _ in range(2))
     assert "another answer" in toast(room.deliver(first))
     assert "already" in toast(room.deliver(second))
     room.model.replies[:] = [Words(OTHER)]
+    are_clicked.set()
     for times in (1, 2, 3):
         card = regenerated(room, card, times)
         last = room.click(card, "regenerate")
@@ -107,10 +110,12 @@ def test_two_clicks_on_regenerate_make_one_more_answer_and_after_some_there_are_
 
 def test_of_two_clicks_at_the_same_moment_one_counts(room: Room) -> None:
     card = room.ask(QUESTION)
-    room.model.replies[:] = [Words(OTHER, gap_s=0.1)]
+    are_clicked = threading.Event()
+    room.model.replies[:] = [Words(OTHER, until=are_clicked)]
     clicks = [room.platform.click(room.li, current(room, card), values(card)[2]) for _ in range(4)]
     with ThreadPoolExecutor(4) as threads:
         toasts = [toast(one) for one in threads.map(room.deliver, clicks)]
+    are_clicked.set()
     assert sum("already" in one for one in toasts) == 3
     assert "Earlier answer (2)" not in shown(regenerated(room, card))
 

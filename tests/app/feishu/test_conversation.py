@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import threading
 from itertools import pairwise
 
 from tests.app.feishu.chats import QUESTION, ZH_QUESTION, Room, is_final, shown, values
@@ -72,13 +73,15 @@ def test_questions_of_one_conversation_are_answered_in_their_order(room: Room) -
 
 
 def test_conversations_do_not_wait_for_each_other(room: Room) -> None:
-    room.model.replies[:] = [Words(("slow ",) * 40, gap_s=0.1), Words(("fast",))]
+    is_answered = threading.Event()
+    room.model.replies[:] = [Words(("slow ", "but ", "sure"), until=is_answered), Words(("fast",))]
     slow = room.tell(QUESTION)
     wait_until(lambda: room.model.bodies)
     wang = room.platform.user("Wang")
     fast = room.tell(QUESTION, user=wang, chat=room.platform.p2p(wang))
     room.reply_to(fast)
     assert not any(map(is_final, room.replies_to(slow)))
+    is_answered.set()
     room.reply_to(slow)
 
 
@@ -246,8 +249,10 @@ def test_an_empty_question_is_asked_back(room: Room) -> None:
 
 def test_of_too_many_waiting_questions_the_newest_are_told_so(room: Room) -> None:
     room.platform.limits.chat_qps = None
-    room.model.replies[:] = [Words(("slow ",) * 15, gap_s=0.3), Words(("fast",))]
+    are_asked = threading.Event()
+    room.model.replies[:] = [Words(("slow ", "but ", "sure"), until=are_asked), Words(("fast",))]
     questions = [room.tell(f"{QUESTION} {number}") for number in range(26)]
+    are_asked.set()
     replies = [room.reply_to(one) for one in questions]
     assert "still waiting" in shown(replies[-1])
     assert "fast" in shown(replies[5])

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+import threading
+from collections.abc import AsyncIterator, Callable, Sequence
 from pathlib import Path
 
 import pytest
 from sqlalchemy import text
+from sqlalchemy.orm import Session
 
 from app.database import Database, open_database
+from app.feishu import inbox as inbox_module
 from app.feishu.errors import InboxUnavailable
 from app.feishu.inbox import Arrival, Inbox, Item, TakenOver, open_inbox
 from app.finishing import to_the_end
@@ -98,8 +101,9 @@ async def test_an_inbox_that_is_closed_while_it_writes_refuses_what_is_not_kept_
 ) -> None:
     is_writing, waiting = asyncio.Event(), []
 
-    async def endless(_: object, *, urgent: bool = False) -> None:
+    async def endless(_: object, *, urgent: bool = False, at_turn: Callable[[], None] = lambda: None) -> None:
         if urgent:
+            at_turn()
             is_writing.set()
         await asyncio.Event().wait()
 
@@ -113,6 +117,34 @@ async def test_an_inbox_that_is_closed_while_it_writes_refuses_what_is_not_kept_
         waiting.append(asyncio.create_task(inbox.accept(arrival(3))))
         outcomes = await asyncio.gather(*waiting, return_exceptions=True)
     assert [type(one) for one in outcomes] == [InboxUnavailable] * 3
+
+
+async def test_what_comes_while_somebody_else_writes_is_kept_in_one_commit(
+    database: Database, inbox: Inbox, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    insert, sizes = inbox_module._inserted, []
+
+    def counted(session: Session, arrivals: Sequence[Arrival]) -> set[str]:
+        sizes.append(len(arrivals))
+        return insert(session, arrivals)
+
+    monkeypatch.setattr(inbox_module, "_inserted", counted)
+    is_writing, may_end = threading.Event(), threading.Event()
+
+    def work(_: Session) -> None:
+        is_writing.set()
+        may_end.wait()
+
+    writing = asyncio.create_task(to_the_end(database.write(work)))
+    await asyncio.to_thread(is_writing.wait)
+    coming = []
+    for number in range(5):
+        coming.append(asyncio.create_task(to_the_end(inbox.accept(arrival(number)))))
+        await asyncio.sleep(0.01)
+    may_end.set()
+    assert await asyncio.gather(*coming) == [True] * 5
+    assert sizes == [5]
+    await writing
 
 
 async def test_a_session_is_one_workers_until_its_lease_ends(inbox: Inbox) -> None:
