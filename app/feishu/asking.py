@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import logging
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -88,9 +87,9 @@ class Asking:
         language = language_of(question)
         if item.state == "waiting":
             item = await self._inbox.change(item, question=question)
-            card = LiveCard(self._deliverer, self._inbox, item, language, question, numbers)
             if item.outcome == STOPPED:
                 return await self.tell(item, language, say("stopped", language), numbers)
+            card = LiveCard(self._deliverer, self._inbox, item, language, question, numbers)
             asked = Asked(
                 question,
                 await self._conversations.collection(item.chat_id),
@@ -195,7 +194,7 @@ class Asking:
         """Until it is cancelled: another process may be told that nobody wants the answer any more."""
         while not stop.is_set():
             await asyncio.sleep(_LOOK_S)
-            with contextlib.suppress(SQLAlchemyError, OSError):
+            with suppress(SQLAlchemyError, OSError):
                 if await self._outcome(item) in (RECALLED, STOPPED):
                     stop.set()
 

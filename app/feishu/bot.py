@@ -37,11 +37,7 @@ MAX_ATTEMPTS = 6
 
 
 class _Unread(Exception):
-    """An image's text cannot be had; the message is for the person, in their `language`."""
-
-    def __init__(self, message: str, language: Language) -> None:
-        super().__init__(message)
-        self.language = language
+    """An image's text cannot be had; the message is for the person, in their language."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,13 +188,13 @@ class Bot:
             return f"/{command.name}"
         if not words.images:
             return await self._question(item, words.text, numbers)
+        language = await self._language(item, words.text)
         try:
-            read = await self._read(item, message, words)
+            read = await self._read(item, message, words, language)
         except _Unread as error:
             if words.text:
-                remark = say("image_unread", language_of(words.text))
-                return await self._question(item, words.text, numbers, remark=remark)
-            await self.asking.tell(item, error.language, str(error), numbers)
+                return await self._question(item, words.text, numbers, remark=say("image_unread", language))
+            await self.asking.tell(item, language, str(error), numbers)
             return "an image without text"
         return await self._question(item, f"{words.text}\n{read}".strip()[:MAX_QUESTION], numbers)
 
@@ -214,28 +210,27 @@ class Bot:
         await self.asking.ask(item, text, numbers, remark=remark)
         return ""
 
-    async def _read(self, item: Item, message: MessageReceived, words: Said) -> str:
+    async def _read(self, item: Item, message: MessageReceived, words: Said, language: Language) -> str:
         """
         The images' text.
 
         Raises:
             _Unread: there is none.
         """
-        language = await self._language(item, words.text)
         try:
             return await self.images.text(message.message_id, words.images)
         except NotRecognised as error:
-            raise _Unread(say("no_ocr", language), language) from error
+            raise _Unread(say("no_ocr", language)) from error
         except ResourceTooLarge as error:
-            raise _Unread(say("image_too_large", language, self.images.max_mb), language) from error
+            raise _Unread(say("image_too_large", language, self.images.max_mb)) from error
         except (PlatformUnavailable, QuotaSpent):
             raise
         except Misconfigured as error:  # not waited for: the conversation would wait with it
             logger.warning("item %d: an image cannot be fetched: %s", item.id, error)
-            raise _Unread(say("not_permitted", language), language) from error
+            raise _Unread(say("not_permitted", language)) from error
         except (DocumentError, CallFailed) as error:
             logger.warning("item %d: an image cannot be read: %s", item.id, error)
-            raise _Unread(say("image_damaged", language), language) from error
+            raise _Unread(say("image_damaged", language)) from error
 
     async def _forwarded(self, item: Item, message: MessageReceived, numbers: Numbers) -> str:
         """The messages of a bundle as one text, as far as a question may be long."""
